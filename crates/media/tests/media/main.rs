@@ -1,0 +1,10 @@
+//! The crate from outside, on files that ffmpeg made and on files that nobody should make.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod clips; // progressive files, read by an independent parser
+mod fragments; // the stored form, and every way in which a moof can lie
+mod hostile; // nothing panics, whatever the bytes
+mod inits; // what is known of the tracks
+mod playing; // fragmented output that plays
+mod splitting; // cutting an input at any byte
+mod support;
