@@ -1,0 +1,224 @@
+//! What happens when the catalog cannot be written: nothing changes, and everything goes on.
+
+use std::sync::atomic::AtomicU8;
+
+use afflux_entry::{BatchBuilder, Header, Kind};
+use afflux_types::{ConsumerName, ErrorKind, HashKey, ServerTime};
+
+use super::*;
+use crate::catalog::Row;
+use crate::stream::{NewStream, ShardState, StreamKind};
+
+const WORKS: u8 = 0;
+/// The transaction fails and is not on the disk.
+const REFUSES: u8 = 1;
+/// The transaction is on the disk, but its success is not known.
+const LOSES_ANSWER: u8 = 2;
+
+/// A store that fails when it is told to.
+struct Moody {
+    store: FileStore,
+    mood: AtomicU8,
+}
+
+impl Store for Moody {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.store.get(table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>> {
+        self.store.scan(table, prefix, after, limit)
+    }
+
+    fn commit(&self, writes: &[Write]) -> Result<()> {
+        let mood = self.mood.load(Ordering::Relaxed);
+        if mood != REFUSES {
+            self.store.commit(writes)?;
+        }
+        match mood {
+            WORKS => Ok(()),
+            _ => Err(Error::unavailable("the disk of the catalog has failed")),
+        }
+    }
+}
+
+struct Fixture {
+    engine: Engine,
+    store: Arc<Moody>,
+    dir: tempfile::TempDir,
+}
+
+fn open(dir: tempfile::TempDir) -> Fixture {
+    let clock = Clock::manual(ServerTime::from_millis(1_000));
+    let options = EngineOptions {
+        retention_interval: None,
+        ..EngineOptions::new(dir.path())
+    };
+    let volume = Volume::open(dir.path(), options.volume.clone(), clock.clone()).unwrap();
+    let store = Arc::new(Moody {
+        store: FileStore::open(&dir.path().join(CATALOG_FILE)).unwrap(),
+        mood: AtomicU8::new(WORKS),
+    });
+    let engine = Engine::assemble(options, clock, volume, Arc::clone(&store) as _).unwrap();
+    Fixture { engine, store, dir }
+}
+
+impl Fixture {
+    fn mood(&self, mood: u8) {
+        self.store.mood.store(mood, Ordering::Relaxed);
+    }
+
+    async fn reopen(self) -> Self {
+        let Self { engine, store, dir } = self;
+        engine.shutdown().await.unwrap();
+        drop((engine, store));
+        open(dir)
+    }
+
+    async fn create(&self) -> Result<crate::StreamDescription> {
+        let new = NewStream::new(name(), StreamKind::Records);
+        self.engine.create_stream(new).await
+    }
+
+    async fn put(&self, shard: u32, key: u128) -> Result<()> {
+        let shard = self.engine.shard(&name(), ShardId::new(shard)).await?;
+        let mut builder = BatchBuilder::default();
+        builder.push(b"k", Some(HashKey::new(key)), b"data");
+        let (body, count) = builder.take();
+        let body = vec![body];
+        let header = Header::for_body(Kind::Batch, count, None, None, &body);
+        let accepted = shard.append(header, body).await?;
+        shard.wait_accepted(&accepted).await
+    }
+
+    async fn split(&self) -> Result<Vec<crate::Child>> {
+        self.engine
+            .split_shard(&name(), ShardId::new(0), None)
+            .await
+    }
+
+    fn states(&self) -> Vec<ShardState> {
+        let shards = self.engine.describe_stream(&name()).unwrap().shards;
+        shards.iter().map(|shard| shard.state).collect()
+    }
+}
+
+fn name() -> StreamName {
+    StreamName::new("s").unwrap()
+}
+
+#[tokio::test]
+async fn a_stream_whose_creation_failed_does_not_exist_and_its_name_is_free() {
+    let fixture = open(tempfile::tempdir().unwrap());
+    fixture.mood(REFUSES);
+    let error = fixture.create().await.unwrap_err();
+    assert_eq!(error.message(), "the disk of the catalog has failed");
+    assert!(fixture.engine.list_streams(None, 1).is_empty());
+    fixture.mood(WORKS);
+    fixture.create().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_split_that_was_not_written_leaves_the_parent_open() {
+    let fixture = open(tempfile::tempdir().unwrap());
+    fixture.create().await.unwrap();
+    fixture.put(0, 1).await.unwrap();
+    fixture.mood(REFUSES);
+    fixture.split().await.unwrap_err();
+    fixture.put(0, 1).await.unwrap();
+    assert_eq!(fixture.states(), [ShardState::Open]);
+    fixture.mood(WORKS);
+    let fixture = fixture.reopen().await;
+    assert_eq!(fixture.states(), [ShardState::Open]);
+    fixture.put(0, 1).await.unwrap();
+    assert_eq!(fixture.split().await.unwrap()[0].id.get(), 1);
+}
+
+#[tokio::test]
+async fn a_split_that_was_written_is_found_after_a_restart_and_loses_nothing() {
+    let fixture = open(tempfile::tempdir().unwrap());
+    fixture.create().await.unwrap();
+    fixture.put(0, 1).await.unwrap();
+    fixture.mood(LOSES_ANSWER);
+    fixture.split().await.unwrap_err();
+    fixture.put(0, 1).await.unwrap();
+    fixture.mood(WORKS);
+    let fixture = fixture.reopen().await;
+    let closed = [ShardState::Closed, ShardState::Open, ShardState::Open];
+    assert_eq!(fixture.states(), closed);
+    let error = fixture.put(0, 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ShardMoved);
+    fixture.put(1, 1).await.unwrap();
+    // What came between the failure and the restart is read before the children.
+    let shard = fixture.engine.shard(&name(), ShardId::new(0)).await;
+    let mut subscription = shard
+        .unwrap()
+        .subscribe(crate::From::TrimHorizon)
+        .await
+        .unwrap();
+    let slice = subscription.next(1 << 20).await.unwrap();
+    assert!(matches!(slice, crate::Event::Slice(slice) if slice.end.get() == 2));
+    let end = subscription.next(1).await.unwrap();
+    assert!(matches!(end, crate::Event::ShardEnd { position, .. } if position.get() == 2));
+}
+
+#[tokio::test]
+async fn a_deletion_that_failed_leaves_the_stream() {
+    let fixture = open(tempfile::tempdir().unwrap());
+    fixture.create().await.unwrap();
+    fixture.put(0, 1).await.unwrap();
+    fixture.mood(REFUSES);
+    fixture.engine.delete_stream(&name()).await.unwrap_err();
+    fixture.put(0, 1).await.unwrap();
+    let consumer = ConsumerName::new("c").unwrap();
+    let registered = fixture.engine.register_consumer(&name(), &consumer).await;
+    registered.unwrap_err();
+    assert!(fixture.engine.list_consumers(&name()).unwrap().is_empty());
+    fixture.mood(WORKS);
+    fixture.engine.delete_stream(&name()).await.unwrap();
+}
+
+#[tokio::test]
+async fn logs_that_a_deletion_left_behind_are_removed_by_the_next_tick() {
+    let fixture = open(tempfile::tempdir().unwrap());
+    fixture.create().await.unwrap();
+    fixture.put(0, 1).await.unwrap();
+    let logs = || std::fs::read_dir(fixture.dir.path().join("logs/0000000000000001"));
+    assert_eq!(logs().unwrap().count(), 1);
+    // As if the caller had gone between the transaction and the removal.
+    let stream = fixture.engine.0.stream(&name()).unwrap();
+    let prefix = key::stream(1);
+    let writes = [
+        Write::DeletePrefix {
+            table: Table::Streams,
+            prefix: prefix.clone(),
+        },
+        Write::DeletePrefix {
+            table: Table::Shards,
+            prefix,
+        },
+        Write::Put {
+            table: Table::Removals,
+            key: key::shard(1, ShardId::new(0)),
+            value: Vec::new(),
+        },
+    ];
+    fixture.engine.0.catalog.commit_now(&writes).unwrap();
+    fixture.engine.enforce_retention();
+    assert_eq!(
+        logs().unwrap().count(),
+        1,
+        "removed before the deletion was published"
+    );
+    fixture.engine.0.registry.write().streams.remove(&name());
+    stream.delete();
+    fixture.engine.enforce_retention();
+    assert!(logs().map_or(0, Iterator::count) == 0);
+    assert!(fixture.engine.0.catalog.removals().unwrap().is_empty());
+}

@@ -1,0 +1,330 @@
+//! A shard in use: its log, its one sequencer, and its bells.
+//!
+//! Everything that decides about an entry happens under one short lock, in the order in which entries
+//! get their positions: is the shard open, is the entry a retry, does the quota allow it, does the log
+//! take it. Nothing under the lock waits for a disk.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use afflux_entry::{Header, Kind};
+use afflux_log::{AppendError, LogKey, ShardLog, Volume, Watermarks};
+use afflux_types::{Error, Position, Result, ServerTime};
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::heat::{Heat, Hot};
+use super::marker;
+use super::producers::{ProducerTable, SequenceError, Taken, Verdict};
+use super::quota::Quota;
+use super::recover::recover;
+use super::signals::Signals;
+use crate::catalog::StreamFacts;
+use crate::fault::Throttled;
+
+/// An open shard log and what the engine knows about it.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) log: ShardLog,
+    pub(crate) signals: Arc<Signals>,
+    pub(crate) hot: Hot,
+    sequencer: Mutex<Sequencer>,
+}
+
+#[derive(Debug)]
+struct Sequencer {
+    intake: Intake,
+    producers: ProducerTable,
+    quota: Option<Quota>,
+    /// The segment that is being written still needs its marker.
+    marker_due: bool,
+    heat: Heat,
+    /// Of the last entry; zero before the first since the log was opened.
+    serial: u64,
+}
+
+/// Whether a shard takes entries.
+///
+/// ```text
+/// Open --hold--> Held --close--> Closed
+///   ^              |
+///   +---release----+
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intake {
+    Open,
+    /// A split or merge is under way: entries wait for its outcome.
+    Held,
+    Closed,
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The position of its first record.
+    pub position: Position,
+    /// The position after its last record.
+    pub end: Position,
+    /// When it arrived, by the server's clock; never before the entry before it.
+    pub arrival: ServerTime,
+    /// It had been taken in before, and this is where it stands since then.
+    pub duplicate: bool,
+    /// The log's number for the entry; durable once the log's durable serial has reached it.
+    pub(crate) serial: u64,
+}
+
+/// What became of one attempt to append.
+pub(crate) enum Attempt {
+    /// Taken in now.
+    Accepted {
+        accepted: Accepted,
+        started_segment: bool,
+    },
+    /// Taken in before.
+    Duplicate(Accepted),
+    /// Not now: ring [`Signals::ready`] and try again.
+    Wait(Box<Header>, Vec<Bytes>),
+    /// The shard was split or merged.
+    Closed,
+}
+
+impl Live {
+    /// Opens or creates a shard's log. May block.
+    pub(crate) fn open(
+        volume: &Volume,
+        key: LogKey,
+        stream: &StreamFacts,
+        closed: bool,
+    ) -> Result<Self> {
+        let signals = Arc::new(Signals::default());
+        let log = volume.shard(key, stream.durability, Arc::clone(&signals) as _)?;
+        let recovered = recover(&log)?;
+        let end = log.watermarks().appended;
+        Ok(Self {
+            log,
+            signals,
+            hot: Hot::new(end),
+            sequencer: Mutex::new(Sequencer {
+                intake: if closed { Intake::Closed } else { Intake::Open },
+                producers: recovered.producers,
+                quota: stream.quota.map(Quota::new),
+                marker_due: recovered.marker_due,
+                heat: Heat::new(end),
+                serial: 0,
+            }),
+        })
+    }
+
+    pub(crate) fn watermarks(&self) -> Watermarks {
+        self.log.watermarks()
+    }
+
+    /// The last sequence taken in from a producer; zero if it is unknown.
+    pub(crate) fn last_sequence(&self, producer: u64) -> u64 {
+        self.sequencer.lock().producers.last_sequence(producer)
+    }
+
+    /// Tries to append an entry that has been checked.
+    pub(crate) fn attempt(
+        &self,
+        header: Header,
+        body: Vec<Bytes>,
+        now: Duration,
+        dir: &Path,
+    ) -> Result<Attempt> {
+        let mut sequencer = self.sequencer.lock();
+        let verdict = sequencer.judge(&header);
+        // Also of a closed shard: otherwise the retry would go to a child as a new entry.
+        if let Ok(Verdict::Known(taken)) = verdict {
+            return Ok(Attempt::Duplicate(known(taken)));
+        }
+        if sequencer.intake == Intake::Closed {
+            return Ok(Attempt::Closed);
+        }
+        if let Some(end) = self.signals.end() {
+            return Err(end.error());
+        }
+        if sequencer.intake == Intake::Held {
+            return Ok(Attempt::Wait(Box::new(header), body));
+        }
+        verdict?;
+        sequencer.check_quota(now)?;
+        let entry = Noted::of(&header);
+        let appended = match self.log.append(header, body) {
+            Ok(appended) => appended,
+            Err(AppendError::Busy(header, body)) => return Ok(Attempt::Wait(header, body)),
+            Err(AppendError::Full(error)) => return Err(disk_full(error, dir)),
+            Err(error) => return Err(error.into()),
+        };
+        let accepted = Accepted {
+            position: appended.position,
+            end: appended.end,
+            arrival: appended.arrival,
+            duplicate: false,
+            serial: appended.serial,
+        };
+        sequencer.note(&entry, &accepted, now);
+        sequencer
+            .heat
+            .append(&self.hot, accepted.position, entry.bytes);
+        if appended.started_segment {
+            sequencer.marker_due = true;
+        }
+        if sequencer.marker_due {
+            sequencer.marker_due = !self.append_marker(&sequencer.producers);
+        }
+        Ok(Attempt::Accepted {
+            accepted,
+            started_segment: appended.started_segment,
+        })
+    }
+
+    /// False if the log did not take it; the next append tries again.
+    fn append_marker(&self, producers: &ProducerTable) -> bool {
+        let body = vec![marker::encode(producers)];
+        let header = Header::for_body(Kind::Marker, 0, None, None, &body);
+        self.log.append(header, body).is_ok()
+    }
+
+    /// Lets no more entries in until [`Live::release`] or [`Live::close`], and returns the end.
+    ///
+    /// Returns `None` if the shard is held or closed already.
+    pub(crate) fn hold(&self) -> Option<Held> {
+        let mut sequencer = self.sequencer.lock();
+        if sequencer.intake != Intake::Open {
+            return None;
+        }
+        sequencer.intake = Intake::Held;
+        Some(Held {
+            end: self.log.watermarks().appended,
+            serial: sequencer.serial,
+        })
+    }
+
+    /// Takes entries again.
+    pub(crate) fn release(&self) {
+        self.sequencer.lock().intake = Intake::Open;
+        self.signals.ring();
+    }
+
+    /// Takes no entries any more.
+    pub(crate) fn close(&self) {
+        self.sequencer.lock().intake = Intake::Closed;
+        self.signals.ring();
+    }
+
+    /// Waits until everything below `end` is durable.
+    pub(crate) async fn wait_durable(&self, end: Position) -> Result<()> {
+        self.wait(|marks| marks.durable >= end).await
+    }
+
+    /// Waits until an entry is durable, also one that takes no position.
+    pub(crate) async fn wait_entry(&self, accepted: &Accepted) -> Result<()> {
+        let (end, serial) = (accepted.end, accepted.serial);
+        self.wait(|marks| marks.durable >= end && marks.durable_serial >= serial)
+            .await
+    }
+
+    /// Waits until everything in a held shard is durable.
+    pub(crate) async fn wait_held(&self, held: Held) -> Result<()> {
+        self.wait(|marks| marks.durable >= held.end && marks.durable_serial >= held.serial)
+            .await
+    }
+
+    async fn wait(&self, reached: impl Fn(Watermarks) -> bool) -> Result<()> {
+        loop {
+            let rung = self.signals.durable();
+            if reached(self.watermarks()) {
+                return Ok(());
+            }
+            if let Some(end) = self.signals.end() {
+                return Err(end.error());
+            }
+            rung.await;
+        }
+    }
+}
+
+/// The end of a shard that takes no entries for now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) end: Position,
+    serial: u64,
+}
+
+/// What the sequencer needs of an entry after the log has taken it.
+struct Noted {
+    producer: Option<afflux_entry::Producer>,
+    record_count: u32,
+    checksum: u32,
+    bytes: u64,
+}
+
+impl Noted {
+    fn of(header: &Header) -> Self {
+        Self {
+            producer: header.producer,
+            record_count: header.record_count,
+            checksum: header.checksum,
+            bytes: u64::from(header.body_len),
+        }
+    }
+}
+
+impl Sequencer {
+    fn judge(&self, header: &Header) -> Result<Verdict, SequenceError> {
+        match header.producer {
+            Some(producer) => self.producers.judge(producer, header.checksum),
+            None => Ok(Verdict::Next),
+        }
+    }
+
+    fn check_quota(&self, now: Duration) -> Result<()> {
+        let wait = self.quota.as_ref().map_or(Duration::ZERO, |q| q.wait(now));
+        if wait.is_zero() {
+            return Ok(());
+        }
+        Err(Throttled::error(
+            "the shard's quota is used up".to_owned(),
+            wait,
+        ))
+    }
+
+    fn note(&mut self, entry: &Noted, accepted: &Accepted, now: Duration) {
+        self.serial = accepted.serial;
+        if let Some(quota) = &mut self.quota {
+            quota.take(now, entry.bytes, u64::from(entry.record_count));
+        }
+        if let Some(producer) = entry.producer {
+            self.producers.record(
+                producer,
+                Taken {
+                    position: accepted.position,
+                    arrival: accepted.arrival,
+                    serial: accepted.serial,
+                    record_count: entry.record_count,
+                    checksum: entry.checksum,
+                },
+            );
+        }
+    }
+}
+
+fn known(taken: Taken) -> Accepted {
+    Accepted {
+        position: taken.position,
+        end: taken.position.advance(u64::from(taken.record_count)),
+        arrival: taken.arrival,
+        duplicate: true,
+        serial: taken.serial,
+    }
+}
+
+fn disk_full(error: Error, dir: &Path) -> Error {
+    Error::unavailable(format!(
+        "disk full: nothing more is taken in until {} has room",
+        dir.display()
+    ))
+    .with_source(error)
+}
