@@ -1,0 +1,118 @@
+//! The checkpointer thread: makes journal files, and frees those that are full.
+
+use std::sync::Arc;
+
+use super::{Active, JournalFile, journal_path};
+use crate::core::Core;
+use crate::error::{Context, FileError};
+use crate::fs::{OpenMode, write_zeros};
+use crate::stats::add;
+
+/// Above this many segments, one sync of the whole file system is cheaper than one of each.
+const SINGLE_SYNCS_MAX: usize = 16;
+
+enum Task {
+    Create(usize),
+    Checkpoint(Active),
+}
+
+/// Runs the checkpointer until the journal is closed.
+pub(crate) fn run(core: &Arc<Core>) {
+    while let Some(task) = next(core) {
+        match task {
+            Task::Create(number) => {
+                let made = create(core, number);
+                let mut state = core.journal.state.lock();
+                state.creating = false;
+                match made {
+                    Ok(file) => {
+                        state.count += 1;
+                        state.free.push(file);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a journal file was not made; rounds sync segments one by one");
+                        state.refused = true;
+                    }
+                }
+            }
+            Task::Checkpoint(full) => {
+                let synced = checkpoint(core, &full);
+                let mut state = core.journal.state.lock();
+                state.checkpointing = false;
+                if let Err(error) = synced {
+                    drop(state);
+                    core.stop_all(&error.into());
+                } else {
+                    state.free.push(full.file);
+                    // Space may have returned.
+                    state.refused = false;
+                }
+            }
+        }
+        core.journal.freed.notify_all();
+    }
+}
+
+fn next(core: &Core) -> Option<Task> {
+    let mut state = core.journal.state.lock();
+    loop {
+        if let Some(full) = state.full.pop_front() {
+            state.checkpointing = true;
+            return Some(Task::Checkpoint(full));
+        }
+        if state.closed {
+            return None;
+        }
+        if state.creating {
+            return Some(Task::Create(state.count));
+        }
+        core.journal.tasks.wait(&mut state);
+    }
+}
+
+/// Makes a file whose blocks are all written, so that syncs need no metadata.
+fn create(core: &Core, number: usize) -> Result<Arc<JournalFile>, FileError> {
+    let path = journal_path(&core.store.root, number);
+    let len = core.options.journal_bytes;
+    let fs = &core.store.fs;
+    let file = fs
+        .open(&path, OpenMode::Truncate)
+        .context("create", &path)?;
+    let filled = file
+        .reserve(len)
+        .and_then(|()| write_zeros(&*file, 0, len))
+        .and_then(|()| file.sync())
+        .context("fill", &path)
+        .and_then(|()| core.store.sync_dir(path.parent().unwrap_or(&core.store.root)));
+    if let Err(error) = filled {
+        let _ = fs.remove_file(&path);
+        return Err(error);
+    }
+    Ok(Arc::new(JournalFile { path, file, len }))
+}
+
+/// Makes the segments durable that a full file covers.
+fn checkpoint(core: &Core, full: &Active) -> Result<(), FileError> {
+    add(&core.store.counters.checkpoints, 1);
+    let dirty: Vec<_> = full
+        .segments
+        .iter()
+        .filter(|segment| segment.is_dirty())
+        .map(|segment| (segment, segment.written()))
+        .collect();
+    if dirty.len() > SINGLE_SYNCS_MAX {
+        core.store.sync_all()?;
+        for (segment, written) in dirty {
+            segment.settle(written);
+        }
+        return Ok(());
+    }
+    for (segment, _) in dirty {
+        match segment.sync() {
+            // Deleted meanwhile.
+            Err(error) if error.is_not_found() => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! The preparer thread: segments ahead of need, and the sealing of those that are full.
+//!
+//! What a full disk refuses, it refuses here, before anything is accepted into the segment. A failed
+//! preparation is tried again every second, and when an append asks.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use afflux_types::{Error, ErrorKind};
+use parking_lot::{Condvar, Mutex};
+
+use crate::Durability;
+use crate::core::Core;
+use crate::error::FileError;
+use crate::format::{Identity, SEGMENT_HEADER_LEN};
+use crate::segment::{Fill, Segment};
+use crate::shard::{Next, Shard};
+
+/// Segments that are prepared together and made durable by one sync of the file system.
+const BATCH: usize = 1_024;
+/// Above this many, one sync of the file system is cheaper than one of each file and folder.
+const SINGLE_SYNCS_MAX: usize = 4;
+const RETRY: Duration = Duration::from_secs(1);
+/// A segment that was filled faster than this is followed by a larger one,
+const FAST: Duration = Duration::from_secs(3_600);
+/// one that took longer than this by a smaller one.
+const SLOW: Duration = Duration::from_secs(86_400);
+const GROWTH: u64 = 4;
+const PAGE: u64 = 4_096;
+
+/// The preparer's tasks. A shard has at most one preparation and a few segments to seal in it.
+#[derive(Debug, Default)]
+pub(crate) struct Preparer {
+    tasks: Mutex<Tasks>,
+    signal: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Tasks {
+    prepare: VecDeque<Arc<Shard>>,
+    seal: VecDeque<(Arc<Segment>, Durability)>,
+    closed: bool,
+}
+
+impl Preparer {
+    /// Asks for a shard's next segment; its state says [`Next::Preparing`].
+    pub(crate) fn prepare(&self, shard: &Arc<Shard>) {
+        self.tasks.lock().prepare.push_back(Arc::clone(shard));
+        self.signal.notify_one();
+    }
+
+    /// Has a fully published segment sealed.
+    pub(crate) fn seal(&self, segment: &Arc<Segment>, durability: Durability) {
+        self.tasks
+            .lock()
+            .seal
+            .push_back((Arc::clone(segment), durability));
+        self.signal.notify_one();
+    }
+
+    /// Ends the thread once its tasks are done.
+    pub(crate) fn close(&self) {
+        self.tasks.lock().closed = true;
+        self.signal.notify_all();
+    }
+}
+
+/// Runs the preparer until it is closed.
+pub(crate) fn run(core: &Arc<Core>) {
+    let mut failed: Vec<Arc<Shard>> = Vec::new();
+    loop {
+        let (batch, sealing) = {
+            let mut tasks = core.preparer.tasks.lock();
+            while tasks.prepare.is_empty() && tasks.seal.is_empty() {
+                if tasks.closed {
+                    return;
+                }
+                if failed.is_empty() {
+                    core.preparer.signal.wait(&mut tasks);
+                } else if core.preparer.signal.wait_for(&mut tasks, RETRY).timed_out() {
+                    break;
+                }
+            }
+            let count = tasks.prepare.len().min(BATCH);
+            let batch: Vec<_> = tasks.prepare.drain(..count).collect();
+            (batch, tasks.seal.pop_front())
+        };
+        let idle = batch.is_empty() && sealing.is_none();
+        let retried = if idle { std::mem::take(&mut failed) } else { Vec::new() };
+        let retried = retried.into_iter().filter(|shard| reopen(shard));
+        let batch: Vec<_> = batch.into_iter().chain(retried).collect();
+        prepare_all(core, batch, &mut failed);
+        if let Some((segment, durability)) = sealing {
+            seal(&segment, durability);
+        }
+    }
+}
+
+/// Whether a failed preparation is still wanted; marks it as under way.
+fn reopen(shard: &Shard) -> bool {
+    let mut state = shard.state.lock();
+    let wanted = matches!(state.next, Next::Failed { .. }) && shard.stopped().is_none();
+    if wanted {
+        state.next = Next::Preparing;
+    }
+    wanted
+}
+
+fn prepare_all(core: &Core, batch: Vec<Arc<Shard>>, failed: &mut Vec<Arc<Shard>>) {
+    let mut made = Vec::with_capacity(batch.len());
+    for shard in batch {
+        if shard.stopped().is_some() {
+            continue;
+        }
+        match prepare(core, &shard) {
+            Ok(segment) => made.push((shard, segment)),
+            Err(error) => refuse(core, shard, error, failed),
+        }
+    }
+    let single = made.len() <= SINGLE_SYNCS_MAX;
+    let all = if single || made.is_empty() {
+        Ok(())
+    } else {
+        core.store.sync_all()
+    };
+    for (shard, segment) in made {
+        let synced = match &all {
+            Ok(()) if single => segment
+                .sync()
+                .and_then(|()| core.store.sync_dirs(segment.dir())),
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.clone()),
+        };
+        match synced {
+            Ok(()) => {
+                segment.set_name_durable();
+                shard.install(segment);
+            }
+            Err(error) => refuse(core, shard, error, failed),
+        }
+    }
+}
+
+fn refuse(core: &Core, shard: Arc<Shard>, error: FileError, failed: &mut Vec<Arc<Shard>>) {
+    if shard.stopped().is_some() {
+        return;
+    }
+    tracing::warn!(key = %shard.key, %error, "the next segment was not prepared");
+    let message = format!("prepare the next segment of {}", shard.key);
+    let error = Error::new(ErrorKind::Unavailable, message).with_source(error);
+    shard.refuse(core, &error);
+    if !failed.iter().any(|other| Arc::ptr_eq(other, &shard)) {
+        failed.push(shard);
+    }
+}
+
+fn prepare(core: &Core, shard: &Shard) -> Result<Arc<Segment>, FileError> {
+    let _files = shard.maintenance.lock();
+    let (ordinal, capacity) = {
+        let state = shard.state.lock();
+        if state.activated {
+            let took = core.clock.wall().since(state.active.created());
+            let capacity = grown(core, state.active.capacity(), took);
+            (state.active.ordinal() + 1, capacity.max(holding(state.wanted)))
+        } else {
+            let capacity = core.options.segment_bytes_min;
+            (state.active.ordinal(), capacity.max(holding(state.wanted)))
+        }
+    };
+    let identity = Identity {
+        key: shard.key,
+        ordinal,
+        id: random_id(),
+        capacity,
+    };
+    Segment::prepare(&core.store, &shard.dir, identity, Fill::Reserve)
+}
+
+/// The size of the segment after one of `capacity` bytes that was half filled in `took`.
+fn grown(core: &Core, capacity: u64, took: Duration) -> u64 {
+    let took = took.saturating_mul(2);
+    let wanted = if took < FAST {
+        capacity.saturating_mul(GROWTH)
+    } else if took < SLOW {
+        capacity
+    } else {
+        capacity / GROWTH
+    };
+    wanted
+        .clamp(core.options.segment_bytes_min, core.options.segment_bytes_max)
+        .next_multiple_of(PAGE)
+}
+
+/// The size of a segment that holds an entry of `len` bytes.
+fn holding(len: u64) -> u64 {
+    (SEGMENT_HEADER_LEN as u64 + len).next_multiple_of(PAGE)
+}
+
+/// A number that no other segment of the same name has had.
+pub(crate) fn random_id() -> u64 {
+    // The standard library seeds it from the operating system and counts up from there.
+    RandomState::new().hash_one(0_u8)
+}
+
+fn seal(segment: &Arc<Segment>, durability: Durability) {
+    if durability == Durability::Os
+        && let Err(error) = segment.sync()
+        && !error.is_not_found()
+    {
+        tracing::warn!(%error, "a filled segment was not synced");
+    }
+    if let Err(error) = segment.seal()
+        && !error.is_not_found()
+    {
+        tracing::warn!(%error, "the index of a sealed segment was not stored; it will be rebuilt");
+    }
+}

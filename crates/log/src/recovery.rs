@@ -1,0 +1,376 @@
+//! Opening a shard: which segments there are, and where the last one ends.
+//!
+//! Only the last segment is read. An entry there that is not whole is a torn tail and is cut, unless
+//! something proves that it lay below the durable mark:
+//!
+//! - a later entry whose `unsynced` says that the bytes here were durable when it was stamped;
+//! - a later segment whose activation says that this one was durable to its end.
+//!
+//! Then it is damage: the shard is not opened, and nothing is changed.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+use afflux_entry::{HEADER_LEN, Header};
+use afflux_types::{Position, ServerTime};
+
+use crate::LogKey;
+use crate::error::{Context, Damage, Fault, FileError, StoreError};
+use crate::format::{Activation, IDENTITY_LEN, Identity, SEGMENT_HEADER_LEN};
+use crate::fs::{LogFile, OpenMode, read_full_at, write_zeros};
+use crate::index::{IndexBuilder, arrival_floor};
+use crate::key::{index_ordinal, index_path, segment_ordinal, segment_path, shard_dir};
+use crate::prepare::random_id;
+use crate::scan::{Expected, Found, Scan};
+use crate::segment::{Fill, Segment};
+use crate::shard::Recovered;
+use crate::store::Store;
+
+/// A segment's file as found.
+pub(crate) struct FoundFile {
+    pub(crate) ordinal: u64,
+    pub(crate) identity: Result<Identity, String>,
+    pub(crate) activation: Result<Activation, String>,
+}
+
+/// Opens the log of `key`, or makes one whose first segment has `capacity` bytes.
+pub(crate) fn open(store: &Arc<Store>, key: LogKey, capacity: u64) -> Result<Recovered, StoreError> {
+    let dir: Arc<Path> = shard_dir(&store.root, key).into();
+    let mut files = match find(store, &dir) {
+        Err(error) if error.is_not_found() => {
+            store
+                .fs
+                .create_dir_all(&dir)
+                .context("create folder", &dir)?;
+            Vec::new()
+        }
+        result => result?,
+    };
+    check_order(key, &files)?;
+    drop_unused(store, key, &dir, &mut files)?;
+    let mut heads = Vec::with_capacity(files.len());
+    for file in files {
+        heads.push(usable(key, file)?);
+    }
+    let Some((identity, activation)) = heads.pop() else {
+        return create(store, key, &dir, capacity);
+    };
+    let mut segments = VecDeque::with_capacity(heads.len() + 1);
+    let nexts: Vec<Position> = heads
+        .iter()
+        .skip(1)
+        .map(|(_, next)| next.first)
+        .chain([activation.first])
+        .collect();
+    for ((identity, activation), next) in heads.into_iter().zip(nexts) {
+        segments.push_back(Segment::found_sealed(
+            store, &dir, identity, activation, next,
+        ));
+    }
+    let path = segment_path(&dir, identity.ordinal);
+    let file = store
+        .fs
+        .open(&path, OpenMode::Write)
+        .context("open", &path)?;
+    let index = recover_tail(&*file, &path, &identity, &activation)?;
+    let (end, arrival) = (
+        index.summary().end,
+        arrival_floor(&activation, index.summary()),
+    );
+    let active = Segment::found_active(store, &dir, identity, activation, index);
+    segments.push_back(Arc::clone(&active));
+    Ok(Recovered {
+        segments,
+        active,
+        end,
+        arrival,
+    })
+}
+
+fn create(
+    store: &Arc<Store>,
+    key: LogKey,
+    dir: &Arc<Path>,
+    capacity: u64,
+) -> Result<Recovered, StoreError> {
+    let identity = Identity {
+        key,
+        ordinal: 0,
+        id: random_id(),
+        capacity,
+    };
+    Ok(Recovered {
+        segments: VecDeque::new(),
+        active: Segment::prepare(store, dir, identity, Fill::Reserve)?,
+        end: Position::ZERO,
+        arrival: ServerTime::from_millis(i64::MIN),
+    })
+}
+
+/// The segments' files in order, and what their headers say. Indexes without a segment are removed.
+pub(crate) fn find(store: &Store, dir: &Path) -> Result<Vec<FoundFile>, FileError> {
+    let names = store.fs.list(dir).context("list folder", dir)?;
+    let mut ordinals: Vec<u64> = names
+        .iter()
+        .filter_map(|name| segment_ordinal(name))
+        .collect();
+    ordinals.sort_unstable();
+    for orphan in names.iter().filter_map(|name| index_ordinal(name)) {
+        if ordinals.binary_search(&orphan).is_err() {
+            let path = index_path(dir, orphan);
+            store.fs.remove_file(&path).context("remove", &path)?;
+        }
+    }
+    let mut files = Vec::with_capacity(ordinals.len());
+    for ordinal in ordinals {
+        let path = segment_path(dir, ordinal);
+        let file = store
+            .fs
+            .open(&path, OpenMode::Read)
+            .context("open", &path)?;
+        let mut head = [0; SEGMENT_HEADER_LEN];
+        read_full_at(&*file, &mut head, 0).context("read", &path)?;
+        let (identity, activation) = head.split_at(IDENTITY_LEN);
+        files.push(FoundFile {
+            ordinal,
+            identity: Identity::decode(identity),
+            activation: Activation::decode(activation),
+        });
+    }
+    Ok(files)
+}
+
+/// Checks that no segment is missing between the first and the last.
+pub(crate) fn check_order(key: LogKey, files: &[FoundFile]) -> Result<(), Damage> {
+    for pair in files.windows(2) {
+        if let [before, after] = pair
+            && after.ordinal != before.ordinal + 1
+        {
+            let expected = before.ordinal + 1;
+            return Err(Damage {
+                key,
+                ordinal: before.ordinal,
+                offset: 0,
+                fault: Fault::Missing { expected },
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Removes prepared segments at the end that never got a durable entry.
+fn drop_unused(
+    store: &Store,
+    key: LogKey,
+    dir: &Path,
+    files: &mut Vec<FoundFile>,
+) -> Result<(), StoreError> {
+    while let Some(last) = files.last()
+        && (last.activation.is_err() || last.identity.is_err())
+    {
+        // The positions of a shard go on where its last activated segment ends, so the first
+        // segment may be unused only if nothing was ever trimmed.
+        if let Some(damage) = proof_of_use(store, key, dir, last)? {
+            return Err(damage.into());
+        }
+        if files.len() == 1 && last.ordinal > 0 {
+            return Err(header_damage(key, last).into());
+        }
+        let path = segment_path(dir, last.ordinal);
+        store.fs.remove_file(&path).context("remove", &path)?;
+        files.pop();
+    }
+    Ok(())
+}
+
+/// Damage, if an entry in a segment without a valid header says that it had durable bytes.
+pub(crate) fn proof_of_use(
+    store: &Store,
+    key: LogKey,
+    dir: &Path,
+    found: &FoundFile,
+) -> Result<Option<Damage>, FileError> {
+    let path = segment_path(dir, found.ordinal);
+    let file = store
+        .fs
+        .open(&path, OpenMode::Read)
+        .context("open", &path)?;
+    let len = file.len().context("look at", &path)?;
+    let mut scan = Scan::new(&*file, &path, len);
+    let Some(start) = scan.first_written(IDENTITY_LEN as u64)? else {
+        return Ok(None);
+    };
+    let proof = find_proof(&mut scan, start.max(SEGMENT_HEADER_LEN as u64), 0, Position::ZERO)?;
+    Ok(proof.then(|| header_damage(key, found)))
+}
+
+fn header_damage(key: LogKey, found: &FoundFile) -> Damage {
+    let reason = match (&found.identity, &found.activation) {
+        (Err(reason), _) | (_, Err(reason)) => reason.clone(),
+        _ => "it is not the first segment".to_owned(),
+    };
+    Damage {
+        key,
+        ordinal: found.ordinal,
+        offset: 0,
+        fault: Fault::Header(reason),
+    }
+}
+
+/// The headers of a segment that must be whole.
+pub(crate) fn usable(key: LogKey, found: FoundFile) -> Result<(Identity, Activation), Damage> {
+    let damage = |ordinal, reason| Damage {
+        key,
+        ordinal,
+        offset: 0,
+        fault: Fault::Header(reason),
+    };
+    let identity = found
+        .identity
+        .map_err(|reason| damage(found.ordinal, reason))?;
+    let activation = found
+        .activation
+        .map_err(|reason| damage(found.ordinal, reason))?;
+    if identity.key != key || identity.ordinal != found.ordinal {
+        let reason = format!(
+            "expected {key} segment {:016x}, found {} segment {:016x}",
+            found.ordinal, identity.key, identity.ordinal
+        );
+        return Err(damage(found.ordinal, reason));
+    }
+    Ok((identity, activation))
+}
+
+/// Where the entries of a segment end, and how.
+pub(crate) struct Tail {
+    pub(crate) index: IndexBuilder,
+    /// What stands at the end, if it is not just zeros up to the end of the file.
+    pub(crate) torn: Option<Fault>,
+    /// Whether bytes at the end were durable once.
+    pub(crate) damaged: bool,
+}
+
+/// Reads the entries of the last segment and cuts a torn tail.
+fn recover_tail(
+    file: &dyn LogFile,
+    path: &Path,
+    identity: &Identity,
+    activation: &Activation,
+) -> Result<IndexBuilder, StoreError> {
+    let tail = read_tail(file, path, identity, activation)?;
+    let end = tail.index.summary().data_len;
+    let Some(fault) = tail.torn else {
+        return Ok(tail.index);
+    };
+    let damage = Damage {
+        key: identity.key,
+        ordinal: identity.ordinal,
+        offset: end,
+        fault,
+    };
+    if tail.damaged {
+        return Err(damage.into());
+    }
+    cut(file, path, identity, end)?;
+    tracing::warn!(%damage, "cut a torn tail that was never durable");
+    Ok(tail.index)
+}
+
+/// Zeroes everything from `end` on, so that no later entry is followed by stale bytes.
+pub(crate) fn cut(
+    file: &dyn LogFile,
+    path: &Path,
+    identity: &Identity,
+    end: u64,
+) -> Result<(), FileError> {
+    let written = Scan::new(file, path, identity.capacity).written_end(end)?;
+    write_zeros(file, end, written).context("cut the torn tail of", path)?;
+    file.sync().context("sync", path)
+}
+
+/// Reads the entries of a segment up to the first that is not whole.
+pub(crate) fn read_tail(
+    file: &dyn LogFile,
+    path: &Path,
+    identity: &Identity,
+    activation: &Activation,
+) -> Result<Tail, FileError> {
+    let mut scan = Scan::new(file, path, identity.capacity);
+    let mut index = IndexBuilder::new(activation.first);
+    let mut expected = Expected {
+        position: activation.first,
+        arrival: activation.arrival_floor,
+    };
+    let mut offset = SEGMENT_HEADER_LEN as u64;
+    let (fault, search) = loop {
+        match scan.entry_at(offset)? {
+            Found::Entry(header) => {
+                if let Err(fault) = expected.accept(&header) {
+                    break (fault, offset + header.entry_len() as u64);
+                }
+                index.push(&header);
+                offset += header.entry_len() as u64;
+            }
+            Found::Nothing => match scan.first_written(offset)? {
+                None => {
+                    return Ok(Tail {
+                        index,
+                        torn: None,
+                        damaged: false,
+                    });
+                }
+                Some(written) => {
+                    let expected = offset;
+                    let from = written.saturating_sub(HEADER_LEN as u64).max(offset);
+                    break (Fault::Hole { offset: expected, written }, from);
+                }
+            },
+            Found::Bad(error) => {
+                let from = match scan.header_at(offset)? {
+                    Some(header) => offset + header.entry_len() as u64,
+                    None => offset + 1,
+                };
+                break (Fault::Entry(error), from);
+            }
+        }
+    };
+    let damaged = find_proof(&mut scan, search, offset, expected.position)?;
+    Ok(Tail {
+        index,
+        torn: Some(fault),
+        damaged,
+    })
+}
+
+/// Whether an entry from `search` on says that bytes beyond `end` were durable when it was stamped.
+///
+/// Entries below `position` are not of this place in the log: bytes of an older file, or of a body.
+fn find_proof(
+    scan: &mut Scan<'_>,
+    mut search: u64,
+    end: u64,
+    position: Position,
+) -> Result<bool, FileError> {
+    while let Some((offset, header)) = scan.next_entry(search)? {
+        let later = header
+            .stamp
+            .is_some_and(|stamp| stamp.position >= position);
+        if later && durable_before(&header, offset) > end {
+            return Ok(true);
+        }
+        search = offset + header.entry_len() as u64;
+    }
+    Ok(false)
+}
+
+/// The offset below which a segment was durable when the entry at `offset` was stamped.
+fn durable_before(header: &Header, offset: u64) -> u64 {
+    header.stamp.map_or(0, |stamp| {
+        if stamp.unsynced == u32::MAX {
+            0
+        } else {
+            offset.saturating_sub(u64::from(stamp.unsynced))
+        }
+    })
+}

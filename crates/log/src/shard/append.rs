@@ -1,0 +1,202 @@
+//! Taking an entry in: admit, make room, stamp, queue.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use afflux_entry::{HEADER_LEN, Header, Stamp};
+use afflux_types::limits::ENTRY_BODY_BYTES_MAX;
+use afflux_types::Error;
+use bytes::Bytes;
+
+use super::{Next, Queued, Shard, State};
+use crate::core::Core;
+use crate::format::{Activation, SEGMENT_HEADER_LEN};
+use crate::stats::add;
+use crate::{AppendError, Appended, Durability};
+
+/// A failed preparation is tried again by an append after this time.
+const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Why there is no room for an entry now.
+enum NoRoom {
+    Busy,
+    Full(Error),
+}
+
+impl Shard {
+    pub(super) fn append(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+        mut header: Header,
+        body: Vec<Bytes>,
+    ) -> Result<Appended, AppendError> {
+        check(&header, &body)?;
+        let len = header.entry_len() as u64;
+        let mut state = self.state.lock();
+        if let Some(stop) = self.stopped() {
+            return Err(AppendError::Stopped(stop.error()));
+        }
+        if state.closed {
+            let error = Error::unavailable("the volume is closed");
+            return Err(AppendError::Stopped(error));
+        }
+        if !self.admit(core, &mut state, len) {
+            return Err(AppendError::Busy(Box::new(header), body));
+        }
+        let filled = match self.make_room(core, &mut state, len) {
+            Ok(filled) => filled,
+            Err(NoRoom::Busy) => return Err(AppendError::Busy(Box::new(header), body)),
+            Err(NoRoom::Full(error)) => return Err(AppendError::Full(error)),
+        };
+        let arrival = core.clock.wall().max(state.arrival);
+        let activation = (!state.activated).then(|| Activation {
+            previous_durable: filled.is_some() && self.durability() == Durability::Fsync,
+            first: state.end,
+            arrival_floor: state.arrival,
+            created: arrival,
+        });
+        if let Some(activation) = activation {
+            self.activate(&mut state, activation);
+        }
+        let position = state.end;
+        let unsynced = state.offset.saturating_sub(state.active.published());
+        header.stamp = Some(Stamp {
+            position,
+            arrival,
+            unsynced: u32::try_from(unsynced).unwrap_or(u32::MAX),
+        });
+        state.active.push(&header);
+        state.arrival = arrival;
+        state.end = header.end();
+        state.serial += 1;
+        let appended = Appended {
+            position,
+            end: state.end,
+            arrival,
+            serial: state.serial,
+            started_segment: activation.is_some(),
+        };
+        let queued = Queued {
+            segment: Arc::clone(&state.active),
+            offset: state.offset,
+            activation: activation.map(|activation| activation.encode()),
+            filled,
+            header: header.encode(),
+            body,
+            len,
+            end: state.end,
+            serial: state.serial,
+        };
+        state.queue.push_back(queued);
+        state.offset += len;
+        state.in_flight += len;
+        add(&core.store.counters.queued_bytes, len);
+        self.marks.append(state.end);
+        let half = state.active.capacity() / 2;
+        if state.offset > half && matches!(state.next, Next::None) {
+            self.request_next(core, &mut state, 0);
+        }
+        if !state.listed {
+            state.listed = true;
+            core.list_dirty(self);
+        }
+        Ok(appended)
+    }
+
+    /// Whether the queues have room for `len` more bytes; if not, `ready` is owed.
+    fn admit(self: &Arc<Self>, core: &Core, state: &mut State, len: u64) -> bool {
+        let max = core.options.queue_bytes_max;
+        if state.in_flight > 0 && state.in_flight + len > max / 4 {
+            state.waiting = true;
+            return false;
+        }
+        let queued = || core.store.counters.queued_bytes.load(Ordering::Acquire);
+        let fits = |queued: u64| queued == 0 || queued + len <= max;
+        if fits(queued()) {
+            return true;
+        }
+        state.waiting = true;
+        core.wait_for_queue(self);
+        // Rounds that ended before the shard was entered have not seen it.
+        fits(queued())
+    }
+
+    /// Makes sure that the active segment has room for `len` bytes; returns the segment that was
+    /// filled, if the next one has become active.
+    fn make_room(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+        state: &mut State,
+        len: u64,
+    ) -> Result<Option<Arc<crate::segment::Segment>>, NoRoom> {
+        if state.offset + len <= state.active.capacity() {
+            return Ok(None);
+        }
+        let fits = |next: &crate::segment::Segment| {
+            SEGMENT_HEADER_LEN as u64 + len <= next.capacity()
+        };
+        match &state.next {
+            Next::Ready(next) if fits(next) => {
+                let next = Arc::clone(next);
+                state.next = Next::None;
+                state.wanted = 0;
+                state.offset = SEGMENT_HEADER_LEN as u64;
+                let filled = std::mem::replace(&mut state.active, next);
+                filled.set_next_first(state.end);
+                // A prepared segment that never got an entry is replaced under its own number.
+                let filled = state.activated.then_some(filled);
+                state.activated = false;
+                Ok(filled)
+            }
+            Next::None | Next::Ready(_) => {
+                state.waiting = true;
+                self.request_next(core, state, len);
+                Err(NoRoom::Busy)
+            }
+            Next::Preparing => {
+                state.waiting = true;
+                state.wanted = state.wanted.max(len);
+                Err(NoRoom::Busy)
+            }
+            Next::Failed { stop, at } => {
+                let (error, at) = (stop.error(), *at);
+                state.waiting = true;
+                state.wanted = state.wanted.max(len);
+                if core.clock.elapsed().saturating_sub(at) >= RETRY {
+                    self.request_next(core, state, len);
+                }
+                Err(NoRoom::Full(error))
+            }
+        }
+    }
+
+    fn activate(&self, state: &mut State, activation: Activation) {
+        state.active.activate(activation);
+        state.activated = true;
+        self.segments.write().push_back(Arc::clone(&state.active));
+    }
+
+    /// Asks for the next segment, with room for an entry of `len` bytes.
+    pub(crate) fn request_next(self: &Arc<Self>, core: &Core, state: &mut State, len: u64) {
+        state.wanted = state.wanted.max(len);
+        state.next = Next::Preparing;
+        core.preparer.prepare(self);
+    }
+}
+
+fn check(header: &Header, body: &[Bytes]) -> Result<(), AppendError> {
+    let len: usize = body.iter().map(Bytes::len).sum();
+    let claimed = header.body_len as usize;
+    if len != claimed {
+        return Err(AppendError::Invalid(Error::invalid(format!(
+            "the entry's body has {len} bytes; its header says {claimed}"
+        ))));
+    }
+    if len > ENTRY_BODY_BYTES_MAX {
+        return Err(AppendError::Invalid(Error::invalid(format!(
+            "the entry's body has {len} bytes; the limit is {ENTRY_BODY_BYTES_MAX}"
+        ))));
+    }
+    debug_assert_eq!(header.entry_len(), HEADER_LEN + len);
+    Ok(())
+}
