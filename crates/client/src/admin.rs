@@ -1,0 +1,226 @@
+//! Administration: one request, one answer.
+
+use afflux_types::{Error, HashKey, Result, ShardId, StreamName};
+use afflux_wire::message::{
+    Activity, AdminRequest, Answer, Archive, ArchiveStatus, Command, ConsumerRef, CreateStream,
+    FragmentList, ListArchives, ListFragments, ListStreams, MergeShards, SplitShard,
+    StreamDescription, StreamList, StreamRef,
+};
+use afflux_wire::{EntryLimits, Frame, message};
+
+use crate::connect::{Client, Trouble};
+
+/// The variants of an answer as what they hold, or an error.
+macro_rules! expect {
+    ($answer:expr, $variant:ident) => {
+        match $answer {
+            Answer::$variant(value) => Ok(value),
+            other => Err(mismatch(&other)),
+        }
+    };
+}
+
+impl Client {
+    /// Creates a stream.
+    ///
+    /// # Errors
+    /// `InUse` if the name is taken; `Invalid` or `LimitExceeded` if the request is.
+    pub async fn create_stream(&self, request: CreateStream) -> Result<StreamDescription> {
+        expect!(self.admin(Command::CreateStream(request)).await?, Stream)
+    }
+
+    /// Deletes a stream with all of its records.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub async fn delete_stream(&self, stream: &StreamName) -> Result<()> {
+        self.done(Command::DeleteStream(stream_ref(stream))).await
+    }
+
+    /// Describes a stream with all of its shards.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub async fn describe_stream(&self, stream: &StreamName) -> Result<StreamDescription> {
+        let command = Command::DescribeStream(stream_ref(stream));
+        expect!(self.admin(command).await?, Stream)
+    }
+
+    /// Lists streams whose names come after `after`; `limit` zero means as many as one answer holds.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn list_streams(&self, after: Option<&StreamName>, limit: u32) -> Result<StreamList> {
+        let after = after.map_or_else(String::new, |name| name.as_str().to_owned());
+        let command = Command::ListStreams(ListStreams { after, limit });
+        expect!(self.admin(command).await?, Streams)
+    }
+
+    /// Splits a shard, at `at` or in the middle.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such shard; `Invalid` if it is closed or `at` is not inside it.
+    pub async fn split_shard(
+        &self,
+        stream: &StreamName,
+        shard: ShardId,
+        at: Option<HashKey>,
+    ) -> Result<StreamDescription> {
+        let halves = at.map(|at| halves(at.get()));
+        let command = Command::SplitShard(SplitShard {
+            stream: stream.as_str().to_owned(),
+            shard: shard.get(),
+            at_high: halves.map(|(high, _)| high),
+            at_low: halves.map(|(_, low)| low),
+        });
+        expect!(self.admin(command).await?, Stream)
+    }
+
+    /// Merges a shard with one whose range touches its own.
+    ///
+    /// # Errors
+    /// `NotFound` if one does not exist; `Invalid` if one is closed or they do not touch.
+    pub async fn merge_shards(
+        &self,
+        stream: &StreamName,
+        shard: ShardId,
+        adjacent: ShardId,
+    ) -> Result<StreamDescription> {
+        let command = Command::MergeShards(MergeShards {
+            stream: stream.as_str().to_owned(),
+            shard: shard.get(),
+            adjacent: adjacent.get(),
+        });
+        expect!(self.admin(command).await?, Stream)
+    }
+
+    /// Registers a consumer.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such stream; `InUse` if the name is taken.
+    pub async fn register_consumer(
+        &self,
+        stream: &StreamName,
+        consumer: &afflux_types::ConsumerName,
+    ) -> Result<()> {
+        self.done(Command::RegisterConsumer(consumer_ref(stream, consumer)))
+            .await
+    }
+
+    /// Removes a registered consumer.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub async fn deregister_consumer(
+        &self,
+        stream: &StreamName,
+        consumer: &afflux_types::ConsumerName,
+    ) -> Result<()> {
+        self.done(Command::DeregisterConsumer(consumer_ref(stream, consumer)))
+            .await
+    }
+
+    /// The registered consumers of a stream.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such stream.
+    pub async fn list_consumers(&self, stream: &StreamName) -> Result<Vec<message::Consumer>> {
+        let command = Command::ListConsumers(stream_ref(stream));
+        expect!(self.admin(command).await?, Consumers).map(|list| list.consumers)
+    }
+
+    /// Lists fragments of a video stream.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such stream; `Invalid` if it is no video stream.
+    pub async fn list_fragments(&self, request: ListFragments) -> Result<FragmentList> {
+        expect!(
+            self.admin(Command::ListFragments(request)).await?,
+            Fragments
+        )
+    }
+
+    /// Starts to archive a stream.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such stream; `InUse` if it is archived already.
+    pub async fn add_archive(&self, archive: Archive) -> Result<()> {
+        self.done(Command::AddArchive(archive)).await
+    }
+
+    /// Stops to archive a stream; what is written stays.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not archived.
+    pub async fn remove_archive(&self, stream: &StreamName) -> Result<()> {
+        self.done(Command::RemoveArchive(stream_ref(stream))).await
+    }
+
+    /// All archives and how far they are.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn list_archives(&self) -> Result<Vec<ArchiveStatus>> {
+        let command = Command::ListArchives(ListArchives {});
+        expect!(self.admin(command).await?, Archives).map(|list| list.archives)
+    }
+
+    async fn done(&self, command: Command) -> Result<()> {
+        expect!(self.admin(command).await?, Done).map(|_| ())
+    }
+
+    /// Sends a command and waits for its answer.
+    ///
+    /// The command is sent again only if the connection broke before it left.
+    ///
+    /// # Errors
+    /// What the server answers, or `Unavailable`.
+    pub async fn admin(&self, command: Command) -> Result<Answer> {
+        let mut backoff = self.backoff();
+        let mut stream = loop {
+            let request = AdminRequest {
+                command: Some(command.clone()),
+            };
+            match self.open(Activity::Admin(request), EntryLimits::NONE).await {
+                Ok(stream) => break stream,
+                Err(trouble) => Self::pause(&mut backoff, trouble).await?,
+            }
+        };
+        stream.writer.finish();
+        answer(&mut stream.reader)
+            .await
+            .map_err(Trouble::into_error)
+    }
+}
+
+async fn answer(reader: &mut crate::connect::Reader) -> Result<Answer, Trouble> {
+    match reader.frame("instead of an answer").await? {
+        Frame::AdminResponse(response) => response.answer.ok_or_else(|| {
+            Trouble::Fatal(Error::internal("the server's answer is of an unknown kind"))
+        }),
+        other => Err(Trouble::unexpected(&other, "instead of an answer")),
+    }
+}
+
+fn mismatch(answer: &Answer) -> Error {
+    Error::internal(format!("the server answered something else: {answer:?}"))
+}
+
+fn stream_ref(stream: &StreamName) -> StreamRef {
+    StreamRef {
+        stream: stream.as_str().to_owned(),
+    }
+}
+
+fn consumer_ref(stream: &StreamName, consumer: &afflux_types::ConsumerName) -> ConsumerRef {
+    ConsumerRef {
+        stream: stream.as_str().to_owned(),
+        consumer: consumer.as_str().to_owned(),
+    }
+}
+
+/// A number of 128 bits as its high and low half.
+fn halves(value: u128) -> (u64, u64) {
+    let half = |value: u128| u64::try_from(value & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+    (half(value >> 64), half(value))
+}
