@@ -1,0 +1,88 @@
+//! Names with `*` for any characters.
+
+use afflux_types::{Error, Result};
+
+/// A pattern for the names of streams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern(Box<str>);
+
+/// Longer than any name: stars may stand for nothing.
+const PATTERN_BYTES_MAX: usize = 256;
+
+impl Pattern {
+    pub(crate) fn new(text: &str) -> Result<Self> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '*');
+        if text.is_empty() || text.len() > PATTERN_BYTES_MAX || !text.chars().all(allowed) {
+            return Err(Error::invalid(format!(
+                "{text:?} is not a pattern for stream names: 1 to {PATTERN_BYTES_MAX} letters, \
+                 digits, '_', '.', '-' and '*'"
+            )));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// Whether `name` fits. Takes at most `pattern × name` steps, whatever both hold.
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
+        let (mut p, mut n) = (0, 0);
+        // Where to go on if the characters after the last star do not fit.
+        let mut retry = None;
+        while n < name.len() {
+            match pattern.get(p) {
+                Some(b'*') => {
+                    p += 1;
+                    retry = Some((p, n));
+                }
+                Some(c) if name.get(n) == Some(c) => {
+                    p += 1;
+                    n += 1;
+                }
+                _ => {
+                    let Some((after_star, from)) = retry else {
+                        return false;
+                    };
+                    p = after_star;
+                    n = from + 1;
+                    retry = Some((after_star, n));
+                }
+            }
+        }
+        pattern.iter().skip(p).all(|c| *c == b'*')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn star_stands_for_any_characters() {
+        for (pattern, name, fits) in [
+            ("*", "anything", true),
+            ("orders", "orders", true),
+            ("orders", "orders2", false),
+            ("camera-*", "camera-7", true),
+            ("camera-*", "camera-", true),
+            ("camera-*", "camera", false),
+            ("*-eu", "orders-eu", true),
+            ("*-eu", "orders-eu-2", false),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "acb", false),
+            ("*ab*ab", "ababab", true),
+            ("**", "", true),
+        ] {
+            assert_eq!(
+                Pattern::new(pattern).unwrap().matches(name),
+                fits,
+                "{pattern} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn patterns_that_fit_no_name_are_refused() {
+        for bad in ["", "a/b", "ä", &"*".repeat(257)] {
+            assert!(Pattern::new(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The server's settings: one TOML file, environment variables and flags, merged key by key.
+//!
+//! Precedence is flag, environment (`AFFLUX_<SECTION>_<KEY>`), file, default. Each source is a layer
+//! of optional values; the merge happens once, in [`Config::load`], on values and not on texts.
+
+#[macro_use]
+mod section;
+mod keys;
+mod token;
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use afflux_types::{Error, Result};
+use serde::Deserialize;
+
+pub use keys::{Http, Limits, Log, Quic, Storage, Tls};
+pub use section::LogFormat;
+pub use token::{Right, Token};
+
+use keys::{HttpLayer, LimitsLayer, LogLayer, QuicLayer, StorageLayer, TlsLayer};
+use section::Key;
+
+/// The settings of a server, complete and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The directory for all data; made if it does not exist. One server at a time may use it.
+    pub data_dir: PathBuf,
+    /// The native protocol.
+    pub quic: Quic,
+    /// HTTP.
+    pub http: Http,
+    /// Certificates.
+    pub tls: Tls,
+    /// What clients may take.
+    pub limits: Limits,
+    /// The log on disk.
+    pub storage: Storage,
+    /// Log lines.
+    pub log: Log,
+    /// Who may do what; empty: everybody everything, on loopback only.
+    pub tokens: Vec<Token>,
+}
+
+/// What the command line says; comes before everything else.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// [`Config::data_dir`].
+    pub data_dir: Option<PathBuf>,
+    /// `quic.listen`.
+    pub quic: Option<SocketAddr>,
+    /// `http.listen`.
+    pub http: Option<SocketAddr>,
+}
+
+/// What one source says.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Layer {
+    data_dir: Option<PathBuf>,
+    quic: QuicLayer,
+    http: HttpLayer,
+    tls: TlsLayer,
+    limits: LimitsLayer,
+    storage: StorageLayer,
+    log: LogLayer,
+    tokens: Option<Vec<Token>>,
+}
+
+const DATA_DIR_DEFAULT: &str = "data";
+const ENVIRONMENT_PREFIX: &str = "AFFLUX_";
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: DATA_DIR_DEFAULT.into(),
+            quic: Quic::default(),
+            http: Http::default(),
+            tls: Tls::default(),
+            limits: Limits::default(),
+            storage: Storage::default(),
+            log: Log::default(),
+            tokens: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Merges flags, environment, the file if one is named, and the defaults.
+    ///
+    /// # Errors
+    /// `Invalid` if the file cannot be read or understood, or a value is outside its limits; the
+    /// message names the key.
+    pub fn load(
+        flags: Flags,
+        environment: impl IntoIterator<Item = (String, String)>,
+        file: Option<&Path>,
+    ) -> Result<Self> {
+        let flags = Layer {
+            data_dir: flags.data_dir,
+            quic: QuicLayer {
+                listen: flags.quic,
+                ..QuicLayer::default()
+            },
+            http: HttpLayer { listen: flags.http },
+            ..Layer::default()
+        };
+        let environment = Layer::from_environment(environment)?;
+        let file = file.map(Layer::from_file).transpose()?.unwrap_or_default();
+        Self::resolve(flags.or(environment).or(file))
+    }
+
+    /// The documented defaults as a configuration file in which every key is commented out.
+    #[must_use]
+    pub fn documented_toml() -> String {
+        let mut text = String::from(
+            "# The configuration of an Afflux server. Every key shows its default; uncomment to change it.\n\
+             # A flag comes before the environment variable AFFLUX_<SECTION>_<KEY>, that before this file.\n\n\
+             # The directory for all data; made if it does not exist. One server at a time may use it.\n",
+        );
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "#data_dir = {DATA_DIR_DEFAULT:?}");
+        document(&mut text, Quic::SECTION, Quic::ABOUT, Quic::keys());
+        document(&mut text, Http::SECTION, Http::ABOUT, Http::keys());
+        document(&mut text, Tls::SECTION, Tls::ABOUT, Tls::keys());
+        document(&mut text, Limits::SECTION, Limits::ABOUT, Limits::keys());
+        document(&mut text, Storage::SECTION, Storage::ABOUT, Storage::keys());
+        document(&mut text, Log::SECTION, Log::ABOUT, Log::keys());
+        text.push('\n');
+        text.push_str(token::DOCUMENTATION);
+        text
+    }
+
+    /// Checks a configuration that was made in code.
+    ///
+    /// # Errors
+    /// `Invalid` if a value is outside its limits or two keys contradict each other.
+    pub fn check(&self) -> Result<()> {
+        self.quic.check()?;
+        self.http.check()?;
+        self.limits.check()?;
+        self.storage.check()?;
+        let Storage {
+            segment_bytes_min: min,
+            segment_bytes_max: max,
+            ..
+        } = self.storage;
+        if min > max {
+            return Err(Error::invalid(format!(
+                "configuration key storage.segment_bytes_min is {min}, more than \
+                 storage.segment_bytes_max, which is {max}"
+            )));
+        }
+        let given = |path: &Path| !path.as_os_str().is_empty();
+        if given(&self.tls.certificate) != given(&self.tls.key) {
+            return Err(Error::invalid(
+                "configuration keys tls.certificate and tls.key must be given together",
+            ));
+        }
+        Ok(())
+    }
+
+    fn resolve(layer: Layer) -> Result<Self> {
+        let config = Self {
+            data_dir: layer.data_dir.unwrap_or_else(|| DATA_DIR_DEFAULT.into()),
+            quic: Quic::resolve(layer.quic)?,
+            http: Http::resolve(layer.http)?,
+            tls: Tls::resolve(layer.tls)?,
+            limits: Limits::resolve(layer.limits)?,
+            storage: Storage::resolve(layer.storage)?,
+            log: Log::resolve(layer.log)?,
+            tokens: layer.tokens.unwrap_or_default(),
+        };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+impl Layer {
+    fn from_file(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::invalid(format!("read the configuration file {}", path.display()))
+                .with_source(error)
+        })?;
+        Self::from_toml(&text).map_err(|error| {
+            Error::invalid(format!(
+                "the configuration file {} is not valid",
+                path.display()
+            ))
+            .with_source(error)
+        })
+    }
+
+    fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// Takes the variables that start with a section's name; others belong to the command line.
+    fn from_environment(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let mut layer = Self::default();
+        for (name, text) in variables {
+            let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) else {
+                continue;
+            };
+            let key = key.to_ascii_lowercase();
+            let known = match key.split_once('_') {
+                Some(("data", "dir")) => {
+                    layer.data_dir = Some(text.into());
+                    Ok(true)
+                }
+                Some(("quic", key)) => layer.quic.set(key, &text),
+                Some(("http", key)) => layer.http.set(key, &text),
+                Some(("tls", key)) => layer.tls.set(key, &text),
+                Some(("limits", key)) => layer.limits.set(key, &text),
+                Some(("storage", key)) => layer.storage.set(key, &text),
+                Some(("log", key)) => layer.log.set(key, &text),
+                _ => continue,
+            };
+            match known {
+                Ok(true) => {}
+                Ok(false) => {
+                    return Err(Error::invalid(format!(
+                        "environment variable {name} names no configuration key"
+                    )));
+                }
+                Err(reason) => {
+                    return Err(Error::invalid(format!(
+                        "environment variable {name}: {reason}"
+                    )));
+                }
+            }
+        }
+        Ok(layer)
+    }
+
+    /// These values, and those of `lower` where there is none.
+    fn or(self, lower: Self) -> Self {
+        Self {
+            data_dir: self.data_dir.or(lower.data_dir),
+            quic: self.quic.or(lower.quic),
+            http: self.http.or(lower.http),
+            tls: self.tls.or(lower.tls),
+            limits: self.limits.or(lower.limits),
+            storage: self.storage.or(lower.storage),
+            log: self.log.or(lower.log),
+            tokens: self.tokens.or(lower.tokens),
+        }
+    }
+}
+
+fn document(text: &mut String, section: &str, about: &[&str], keys: Vec<Key>) {
+    text.push('\n');
+    for line in about {
+        let _ = writeln!(text, "#{line}");
+    }
+    let _ = writeln!(text, "[{section}]");
+    for key in keys {
+        text.push('\n');
+        for line in key.doc {
+            let _ = writeln!(text, "#{line}");
+        }
+        let range = key
+            .range
+            .map(|range| format!(" Minimum: {}. Maximum: {}.", range.start(), range.end()))
+            .unwrap_or_default();
+        let _ = writeln!(text, "# Default: {}.{range}", key.default);
+        let _ = writeln!(text, "#{} = {}", key.name, key.default);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+/// The documented file with its keys, not its prose, uncommented.
+fn uncommented() -> String {
+    let keys = Config::documented_toml();
+    let lines = keys.lines().map(|line| match line.strip_prefix('#') {
+        Some(key) if !key.starts_with(' ') && !key.is_empty() => key,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn deployed_file_is_the_generated_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/config.toml");
+    let deployed = std::fs::read_to_string(path).unwrap();
+    assert_eq!(
+        deployed,
+        Config::documented_toml(),
+        "write it again with: afflux serve --print-config > deploy/config.toml"
+    );
+}
+
+#[test]
+fn documented_values_are_the_defaults() {
+    let layer = Layer::from_toml(&uncommented()).unwrap();
+    let mut config = Config::resolve(layer).unwrap();
+    assert_eq!(config.tokens.remove(0).name, "cameras");
+    assert_eq!(config, Config::default());
+    let commented = Layer::from_toml(&Config::documented_toml()).unwrap();
+    assert_eq!(Config::resolve(commented).unwrap(), Config::default());
+}
+
+#[test]
+fn flag_beats_environment_beats_file_beats_default() {
+    let file = file(
+        "data_dir = 'f'\n[quic]\nlisten = '127.0.0.1:1'\nmtu_max = 1300\nwindow_bytes = 65536\n",
+    );
+    let flags = Flags {
+        quic: Some(SocketAddr::from(([127, 0, 0, 1], 3))),
+        ..Flags::default()
+    };
+    let environment = variables(&[
+        ("AFFLUX_QUIC_LISTEN", "127.0.0.1:2"),
+        ("AFFLUX_QUIC_MTU_MAX", "1400"),
+        ("AFFLUX_SERVER", "example.org:4433"),
+        ("HOME", "/root"),
+    ]);
+    let config = Config::load(flags, environment, Some(file.path())).unwrap();
+    assert_eq!(config.quic.listen.port(), 3);
+    assert_eq!(config.quic.mtu_max, 1_400);
+    assert_eq!(config.quic.window_bytes, 65_536);
+    assert_eq!(config.data_dir, Path::new("f"));
+    assert_eq!(
+        config.quic.socket_buffer_bytes,
+        Quic::default().socket_buffer_bytes
+    );
+}
+
+#[test]
+fn unknown_keys_are_refused_by_name() {
+    let file = file("[quic]\nlissten = 'x'\n");
+    let error = Config::load(Flags::default(), [], Some(file.path())).unwrap_err();
+    assert!(error.chain().contains("lissten"), "{error:?}");
+    let error = Config::load(
+        Flags::default(),
+        variables(&[("AFFLUX_LIMITS_X", "1")]),
+        None,
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.message(),
+        "environment variable AFFLUX_LIMITS_X names no configuration key"
+    );
+}
+
+#[test]
+fn values_outside_their_limits_name_key_and_limit() {
+    let environment = variables(&[("AFFLUX_QUIC_MTU_MAX", "9000")]);
+    let error = Config::load(Flags::default(), environment, None).unwrap_err();
+    assert_eq!(
+        error.message(),
+        "configuration key quic.mtu_max is 9000; it must be 1200 to 6500"
+    );
+    let environment = variables(&[
+        ("AFFLUX_STORAGE_SEGMENT_BYTES_MIN", "33554432"),
+        ("AFFLUX_STORAGE_SEGMENT_BYTES_MAX", "1048576"),
+    ]);
+    assert!(Config::load(Flags::default(), environment, None).is_err());
+}
+
+#[test]
+fn tokens_are_read_with_their_rights() {
+    let text = "[[tokens]]\nname = 'a'\nsha256 = '00'\nrights = ['produce', 'consume']\n";
+    let layer = Layer::from_toml(text).unwrap();
+    let token = layer.tokens.unwrap().remove(0);
+    assert_eq!(token.rights, [Right::Produce, Right::Consume]);
+    assert_eq!(token.streams, ["*"]);
+    assert!(Layer::from_toml(&text.replace("consume", "rule")).is_err());
+}

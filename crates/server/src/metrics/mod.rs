@@ -1,0 +1,266 @@
+//! What the server counts, in the text format of `OpenMetrics`.
+//!
+//! Counters are bumped where things happen, once per batch and never per record. What other crates
+//! and the kernel know is collected when somebody asks.
+
+mod process;
+mod sampled;
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+
+use afflux_types::ErrorKind;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+pub(crate) use sampled::{ArchiveSample, Sample};
+
+type Count = Counter<u64, AtomicU64>;
+
+/// What a QUIC stream is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Activity {
+    Produce,
+    Subscribe,
+    Upload,
+    Fetch,
+    Admin,
+}
+
+impl Activity {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Produce => "produce",
+            Self::Subscribe => "subscribe",
+            Self::Upload => "upload",
+            Self::Fetch => "fetch",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActivityLabel {
+    activity: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabel {
+    status: u16,
+}
+
+/// Everything that is counted.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) connections: Gauge,
+    pub(crate) connections_total: Count,
+    pub(crate) connections_refused_total: Count,
+    activities: Family<ActivityLabel, Gauge>,
+    pub(crate) ingest: Flow,
+    pub(crate) egress: Flow,
+    pub(crate) acknowledged_total: Count,
+    pub(crate) duplicates_total: Count,
+    pub(crate) lagged_total: Count,
+    pub(crate) panics_total: Count,
+    failures: Family<KindLabel, Count>,
+    requests: Family<StatusLabel, Count>,
+}
+
+/// One direction of the data.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    bytes: Count,
+    records: Count,
+}
+
+impl Flow {
+    /// Counts entries of so many bytes and records.
+    pub(crate) fn add(&self, bytes: usize, records: u64) {
+        self.bytes.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.records.inc_by(records);
+    }
+}
+
+impl Metrics {
+    /// Counters at zero; `sample` is asked at every scrape.
+    pub(crate) fn new(sample: impl Fn() -> Sample + Send + Sync + 'static) -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("afflux"),
+            ..Self::default()
+        };
+        let counters = metrics.counters();
+        let registry = &mut metrics.registry;
+        registry.register(
+            "connections",
+            "QUIC connections now",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "activities",
+            "QUIC streams in use now",
+            metrics.activities.clone(),
+        );
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter);
+        }
+        registry.register(
+            "failures",
+            "Failures told to clients",
+            metrics.failures.clone(),
+        );
+        registry.register(
+            "http_requests",
+            "HTTP requests answered",
+            metrics.requests.clone(),
+        );
+        registry.register_collector(Box::new(sampled::Sampled::new(sample)));
+        metrics
+    }
+
+    /// The plain counters with their names and what they count.
+    fn counters(&self) -> [(&'static str, &'static str, Count); 10] {
+        [
+            (
+                "connections",
+                "QUIC connections accepted",
+                self.connections_total.clone(),
+            ),
+            (
+                "connections_refused",
+                "QUIC connections refused",
+                self.connections_refused_total.clone(),
+            ),
+            (
+                "ingest_bytes",
+                "Bytes of entries accepted from clients",
+                self.ingest.bytes.clone(),
+            ),
+            (
+                "ingest_records",
+                "Records and fragments accepted from clients",
+                self.ingest.records.clone(),
+            ),
+            (
+                "egress_bytes",
+                "Bytes of entries sent to clients",
+                self.egress.bytes.clone(),
+            ),
+            (
+                "egress_records",
+                "Records and fragments sent to clients",
+                self.egress.records.clone(),
+            ),
+            (
+                "acknowledged_entries",
+                "Durable entries acknowledged",
+                self.acknowledged_total.clone(),
+            ),
+            (
+                "duplicate_entries",
+                "Entries recognised as retries",
+                self.duplicates_total.clone(),
+            ),
+            (
+                "lagged",
+                "Subscriptions that retention overtook",
+                self.lagged_total.clone(),
+            ),
+            (
+                "panics",
+                "Panics that ended one connection or request",
+                self.panics_total.clone(),
+            ),
+        ]
+    }
+
+    /// Counts an activity for as long as the guard lives.
+    pub(crate) fn begin(&self, activity: Activity) -> ActivityGuard {
+        let label = ActivityLabel {
+            activity: activity.name(),
+        };
+        let gauge = self.activities.get_or_create_owned(&label);
+        gauge.inc();
+        ActivityGuard(gauge)
+    }
+
+    /// Counts a failure that a client was told of.
+    pub(crate) fn failed(&self, kind: ErrorKind) {
+        self.failures
+            .get_or_create(&KindLabel { kind: kind.name() })
+            .inc();
+    }
+
+    /// Counts an answered HTTP request.
+    pub(crate) fn requested(&self, status: u16) {
+        self.requests.get_or_create(&StatusLabel { status }).inc();
+    }
+
+    /// Everything as text.
+    pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::with_capacity(16 << 10);
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// Lowers the gauge of an activity when it ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct ActivityGuard(Gauge);
+
+impl Drop for ActivityGuard {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_has_counters_samples_and_an_end() {
+        let metrics = Metrics::new(|| Sample {
+            archives: vec![ArchiveSample {
+                stream: "orders".to_owned(),
+                lag_seconds: 1.5,
+            }],
+            ..Sample::default()
+        });
+        metrics.ingest.add(100, 3);
+        metrics.failed(ErrorKind::Denied);
+        metrics.requested(404);
+        let guard = metrics.begin(Activity::Produce);
+        let text = metrics.encode().unwrap();
+        for line in [
+            "afflux_ingest_bytes_total 100",
+            "afflux_ingest_records_total 3",
+            "afflux_failures_total{kind=\"denied\"} 1",
+            "afflux_http_requests_total{status=\"404\"} 1",
+            "afflux_activities{activity=\"produce\"} 1",
+            "afflux_archive_lag_seconds{stream=\"orders\"} 1.5",
+            "afflux_log_rounds_total 0",
+            "# EOF",
+        ] {
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line} is not in:\n{text}"
+            );
+        }
+        drop(guard);
+        assert!(
+            metrics
+                .encode()
+                .unwrap()
+                .contains("activity=\"produce\"} 0")
+        );
+    }
+}

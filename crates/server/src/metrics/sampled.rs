@@ -1,0 +1,147 @@
+//! Figures that others keep, read when somebody asks: the log, the archives, the process.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::process::Process;
+
+/// One look at the log and the archives.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sample {
+    pub(crate) rounds: u64,
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    pub(crate) write_seconds: f64,
+    pub(crate) sync_seconds: f64,
+    pub(crate) queued_bytes: u64,
+    pub(crate) reserved_bytes: u64,
+    pub(crate) pinned_bytes: u64,
+    pub(crate) shards: u64,
+    pub(crate) stopped_shards: u64,
+    pub(crate) archives: Vec<ArchiveSample>,
+}
+
+/// How far one archive has come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ArchiveSample {
+    pub(crate) stream: String,
+    pub(crate) lag_seconds: f64,
+}
+
+/// Asks for a [`Sample`] at every scrape.
+pub(crate) struct Sampled<F> {
+    sample: F,
+}
+
+impl<F> Sampled<F> {
+    pub(crate) fn new(sample: F) -> Self {
+        Self { sample }
+    }
+}
+
+impl<F> fmt::Debug for Sampled<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sampled")
+    }
+}
+
+impl<F: Fn() -> Sample + Send + Sync + 'static> Collector for Sampled<F> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let sample = (self.sample)();
+        let process = Process::read();
+        let counters = [
+            ("log_rounds", "Commit rounds completed", sample.rounds),
+            ("log_entries", "Entries made durable", sample.entries),
+            ("log_bytes", "Bytes made durable", sample.bytes),
+        ];
+        for (name, help, value) in counters {
+            put(&mut encoder, name, help, &ConstCounter::new(value))?;
+        }
+        let seconds = [
+            (
+                "log_write_seconds",
+                "Time that commit threads spent writing",
+                sample.write_seconds,
+            ),
+            (
+                "log_sync_seconds",
+                "Time that commit threads spent syncing",
+                sample.sync_seconds,
+            ),
+            (
+                "process_cpu_seconds",
+                "CPU time of the process",
+                process.cpu_seconds,
+            ),
+        ];
+        for (name, help, value) in seconds {
+            put(&mut encoder, name, help, &ConstCounter::new(value))?;
+        }
+        let gauges = [
+            (
+                "log_queued_bytes",
+                "Bytes accepted and not yet durable",
+                sample.queued_bytes,
+            ),
+            (
+                "log_reserved_bytes",
+                "Bytes of disk reserved by segments",
+                sample.reserved_bytes,
+            ),
+            (
+                "log_pinned_bytes",
+                "Bytes of deleted segments that readers still hold",
+                sample.pinned_bytes,
+            ),
+            ("log_shards", "Shards open", sample.shards),
+            (
+                "log_stopped_shards",
+                "Shards stopped by a failed write",
+                sample.stopped_shards,
+            ),
+            (
+                "process_resident_bytes",
+                "Memory of the process",
+                process.resident_bytes,
+            ),
+            (
+                "process_open_files",
+                "Open file descriptors",
+                process.open_files,
+            ),
+            ("process_threads", "Threads", process.threads),
+        ];
+        for (name, help, value) in gauges {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            put(&mut encoder, name, help, &ConstGauge::new(value))?;
+        }
+        put_archives(&mut encoder, &sample.archives)
+    }
+}
+
+fn put(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    metric: &impl EncodeMetric,
+) -> fmt::Result {
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+fn put_archives(encoder: &mut DescriptorEncoder<'_>, archives: &[ArchiveSample]) -> fmt::Result {
+    if archives.is_empty() {
+        return Ok(());
+    }
+    let kind = ConstGauge::new(0_f64).metric_type();
+    let help = "Age of the oldest record that an archive does not have yet";
+    let mut family = encoder.encode_descriptor("archive_lag_seconds", help, None, kind)?;
+    for archive in archives {
+        let label = [("stream", archive.stream.as_str())];
+        ConstGauge::new(archive.lag_seconds).encode(family.encode_family(&label)?)?;
+    }
+    Ok(())
+}
