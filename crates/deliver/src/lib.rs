@@ -9,7 +9,7 @@
 //!              list, shutdown └──► status                   └ Journal: intent, rename, manifest
 //! ```
 //!
-//! [`Archives`] belongs to a server; [`verify`] and [`records`] need only the directory. The deciding
+//! [`Archives`] belongs to a server; [`verify()`] and [`records()`] need only the directory. The deciding
 //! parts (policy, names, manifest lines, JSON) do no I/O; the writing parts are synchronous and run
 //! over a trait, so that tests end them at every single operation.
 //!

@@ -13,6 +13,8 @@ pub(crate) const MANIFEST: &str = "manifest.jsonl";
 pub(crate) const OPEN: &str = ".open";
 /// The line that is about to enter the manifest, in [`OPEN`].
 pub(crate) const INTENT: &str = "intent";
+/// The last codec initialisation that was seen, in [`OPEN`].
+pub(crate) const INIT: &str = "init";
 /// Held locked while an archive writes, in the stream's directory.
 pub(crate) const LOCK: &str = ".lock";
 
@@ -112,6 +114,10 @@ impl ShardPaths {
 
     pub(crate) fn intent(&self) -> PathBuf {
         self.open().join(INTENT)
+    }
+
+    pub(crate) fn init(&self) -> PathBuf {
+        self.open().join(INIT)
     }
 
     pub(crate) fn temporary(&self, name: &str) -> PathBuf {

@@ -149,6 +149,13 @@ impl Source for EngineStream {
 impl Feed for Subscription {
     async fn next(&mut self) -> Result<Happening> {
         Ok(match Self::next(self, SLICE_BYTES).await? {
+            // Going round without a step would never end and never say why.
+            Event::Slice(slice) if slice.is_empty() => {
+                return Err(Error::internal(format!(
+                    "a subscription handed over nothing at position {}",
+                    slice.first
+                )));
+            }
             Event::Slice(slice) => Happening::Entries(slice.bytes),
             Event::Lagged { to, .. } => Happening::Lagged(to),
             Event::ShardEnd { position, children } => Happening::End(

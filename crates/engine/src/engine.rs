@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use afflux_log::{LogKey, Volume, VolumeOptions};
+use afflux_log::{Disk, FileSystem, LogKey, Volume, VolumeOptions};
 use afflux_types::{Clock, Error, Result, ShardId, StreamName};
 use parking_lot::RwLock;
 
@@ -19,6 +19,7 @@ use crate::retention::Ticker;
 use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::shard::live::Live;
+use crate::shard::ringer::Ringer;
 use crate::shard::signals::End;
 use crate::stats::EngineStats;
 
@@ -66,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) pool: Pool,
     pub(crate) registry: Arc<RwLock<Registry>>,
     pub(crate) ticker: Arc<Ticker>,
+    pub(crate) ringer: Arc<Ringer>,
     stopping: AtomicBool,
 }
 
@@ -76,9 +78,18 @@ impl Engine {
     /// `InUse` if another process has it open; `DataLoss` if the catalog is damaged; else whatever the
     /// file system refused.
     pub fn open(options: EngineOptions, clock: Clock) -> Result<Self> {
+        Self::open_on(Arc::new(Disk), options, clock)
+    }
+
+    /// Opens a data directory whose logs are on another file system than the machine's. The catalog
+    /// is a file of the machine's.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_on(fs: Arc<dyn FileSystem>, options: EngineOptions, clock: Clock) -> Result<Self> {
         create_dir(&options.dir)?;
         // First the logs: their lock keeps a second process out.
-        let volume = Volume::open(&options.dir, options.volume.clone(), clock.clone())?;
+        let volume = Volume::open_on(fs, &options.dir, options.volume.clone(), clock.clone())?;
         let store = FileStore::open(&options.dir.join(CATALOG_FILE))?;
         Self::assemble(options, clock, volume, Arc::new(store))
     }
@@ -100,6 +111,7 @@ impl Engine {
             pool: Pool::start(options.read_threads)?,
             registry: Arc::new(RwLock::new(registry(loaded))),
             ticker: Arc::default(),
+            ringer: Ringer::start()?,
             stopping: AtomicBool::new(false),
         });
         if let Some(interval) = options.retention_interval {
@@ -175,6 +187,7 @@ impl Engine {
                 closed
             })
             .await;
+        inner.ringer.close();
         for cell in &cells {
             cell.finish(|| End::Stopping);
         }
@@ -214,9 +227,10 @@ impl Inner {
         if let Some(live) = cell.live() {
             return Ok(Arc::clone(live));
         }
-        let (volume, stream, cell) = (self.volume.clone(), Arc::clone(stream), Arc::clone(cell));
+        let (stream, cell) = (Arc::clone(stream), Arc::clone(cell));
+        let (volume, ringer) = (self.volume.clone(), Arc::clone(&self.ringer));
         self.pool
-            .run(move || open_live(&volume, &stream, &cell))
+            .run(move || open_live((&volume, &ringer), &stream, &cell))
             .await?
     }
 
@@ -240,13 +254,18 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.ticker.stop();
+        self.ringer.close();
     }
 }
 
 /// Opens a shard's log unless it is open. May block.
-pub(crate) fn open_live(volume: &Volume, stream: &Stream, cell: &Cell) -> Result<Arc<Live>> {
+pub(crate) fn open_live(
+    threads: (&Volume, &Arc<Ringer>),
+    stream: &Stream,
+    cell: &Cell,
+) -> Result<Arc<Live>> {
     let live = cell
-        .live_or_open(|| Live::open(volume, stream.key(cell.id), &stream.facts, !cell.is_open()));
+        .live_or_open(|| Live::open(threads, stream.key(cell.id), &stream.facts, !cell.is_open()));
     if stream.is_deleted() {
         return Err(stream.deleted_error());
     }

@@ -31,7 +31,7 @@ mod shard;
 mod stats;
 mod stream;
 
-pub use afflux_log::{Durability, Slice, VolumeOptions, VolumeStats, Watermarks};
+pub use afflux_log::{Durability, FileSystem, Slice, VolumeOptions, VolumeStats, Watermarks};
 
 pub use engine::{Engine, EngineOptions};
 pub use fanout::{Event, From, Subscription};

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use afflux_log::LogKey;
 use afflux_types::{Error, Result, ServerTime, ShardId, StreamName};
 use parking_lot::{Condvar, Mutex};
 
@@ -90,7 +91,10 @@ impl Inner {
     }
 
     fn retain(&self, stream: &Stream, cell: &Arc<Cell>) -> Result<()> {
-        let live = open_live(&self.volume, stream, cell)?;
+        if cell.live().is_none() && !self.has_log(stream.key(cell.id)) {
+            return self.retain_unused(stream, cell);
+        }
+        let live = open_live((&self.volume, &self.ringer), stream, cell)?;
         let retention = stream.retention();
         let before = self.clock.wall().minus(retention.age);
         live.log.retain(Some(before), retention.bytes)?;
@@ -106,6 +110,22 @@ impl Inner {
         };
         match cell.closed() {
             Some(closed) if expired(closed.time) => self.remove_shard(stream, cell),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a shard has ever been used. Opening a log reserves disk for it, which thousands of
+    /// shards that nobody uses must not cost.
+    fn has_log(&self, key: LogKey) -> bool {
+        let stream = self.dir.join(format!("logs/{:016x}", key.stream));
+        stream.join(format!("{:08x}", key.shard)).exists()
+    }
+
+    /// A shard without a log: it goes once it has been closed for long enough.
+    fn retain_unused(&self, stream: &Stream, cell: &Arc<Cell>) -> Result<()> {
+        let before = self.clock.wall().minus(stream.retention().age);
+        match cell.closed() {
+            Some(closed) if closed.time < before => self.remove_shard(stream, cell),
             _ => Ok(()),
         }
     }

@@ -18,7 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_entry::{BatchBuilder, Header, Kind, crc32c};
-use afflux_log::{AppendError, Durability, LogKey, Observer, ShardLog, Volume, VolumeOptions, Watermarks};
+use afflux_log::{
+    AppendError, Durability, LogKey, Observer, ShardLog, Volume, VolumeOptions, Watermarks,
+};
 use afflux_types::{Clock, Error, Position};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -67,7 +69,10 @@ fn main() {
         }
     }
     let (body, count) = batch(64);
-    println!("read: {:.2} GB/s", volume(&body, count, Durability::Os, true));
+    println!(
+        "read: {:.2} GB/s",
+        volume(&body, count, Durability::Os, true)
+    );
     let clock = Clock::system();
     let memory = vec![7_u8; 64 << 20];
     let started = clock.elapsed();

@@ -19,7 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_entry::{Header, Kind};
-use afflux_log::{AppendError, Durability, LogKey, Observer, ShardLog, Volume, VolumeOptions, Watermarks};
+use afflux_log::{
+    AppendError, Durability, LogKey, Observer, ShardLog, Volume, VolumeOptions, Watermarks,
+};
 use afflux_types::{Clock, Error};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -57,7 +59,9 @@ impl Observer for Ear {
 }
 
 fn main() {
-    let shards: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let shards: Vec<usize> = std::env::args()
+        .filter_map(|arg| arg.parse().ok())
+        .collect();
     let shards = if shards.is_empty() {
         vec![1, 16, 256, 4_096]
     } else {
@@ -74,7 +78,8 @@ fn main() {
                 };
                 let mean = rounds.iter().sum::<Duration>().as_secs_f64() / rounds.len() as f64;
                 rounds.sort();
-                let at = |q: f64| rounds[((rounds.len() - 1) as f64 * q) as usize].as_secs_f64() * 1e3;
+                let at =
+                    |q: f64| rounds[((rounds.len() - 1) as f64 * q) as usize].as_secs_f64() * 1e3;
                 let rate = (shards * kib * 1_024) as f64 / mean / 1e6;
                 println!(
                     "| {shards} | {kib} | {way} | {} | {:.2} | {:.2} | {rate:.0} |",
@@ -154,7 +159,9 @@ fn append(log: &ShardLog, total: &Total, header: &Header, body: &[Bytes]) {
             Ok(_) => return,
             Err(AppendError::Busy(..)) => {
                 let mut durable = total.durable.lock();
-                total.changed.wait_for(&mut durable, Duration::from_micros(200));
+                total
+                    .changed
+                    .wait_for(&mut durable, Duration::from_micros(200));
             }
             Err(error) => panic!("{error}"),
         }
@@ -176,7 +183,8 @@ fn raw(shards: usize, kib: usize, way: &str) -> Vec<Duration> {
                 .write(true)
                 .open(dir.path().join(i.to_string()))
                 .unwrap();
-            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len as u64).unwrap();
+            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len as u64)
+                .unwrap();
             if way.ends_with("zeroed") {
                 file.write_all_at(&vec![0; len], 0).unwrap();
             }

@@ -162,7 +162,11 @@ fn many() {
     let key = |shard| LogKey { stream: 3, shard };
     let open_all = |volume: &Volume| -> Vec<ShardLog> {
         (0..SHARDS)
-            .map(|i| volume.shard(key(i), Durability::Fsync, Arc::new(())).unwrap())
+            .map(|i| {
+                volume
+                    .shard(key(i), Durability::Fsync, Arc::new(()))
+                    .unwrap()
+            })
             .collect()
     };
     let logs = open_all(&volume);
@@ -185,7 +189,10 @@ fn many() {
         opened - started,
         clock.elapsed() - opened
     );
-    assert!(logs.iter().all(|log| log.watermarks().durable == Position::new(1)));
+    assert!(
+        logs.iter()
+            .all(|log| log.watermarks().durable == Position::new(1))
+    );
 }
 
 /// Bytes of memory that this process uses.

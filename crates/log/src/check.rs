@@ -60,9 +60,9 @@ struct Check {
 
 impl Check {
     fn journal(&mut self) -> Result<()> {
-        let (journaled, files) = journal::inspect(&self.store)?;
+        let inspection = journal::inspect(&self.store)?;
         let mut damaged = false;
-        for (path, pending) in files {
+        for (path, pending) in inspection.files {
             if let Some(offset) = pending.damage {
                 damaged = true;
                 self.report.findings.push(Finding {
@@ -70,10 +70,7 @@ impl Check {
                     key: None,
                     segment: None,
                     offset: Some(offset),
-                    message: format!(
-                        "{}: expected a durable record, found none",
-                        path.display()
-                    ),
+                    message: format!("{}: expected a durable record, found none", path.display()),
                     repaired: false,
                 });
             }
@@ -81,7 +78,7 @@ impl Check {
         if self.repair == Repair::Yes && !damaged {
             journal::replay(&self.store, VolumeOptions::default().journal_bytes)?;
         } else {
-            self.journaled = journaled;
+            self.journaled = inspection.covered;
         }
         Ok(())
     }
@@ -90,7 +87,11 @@ impl Check {
     fn keys(&self) -> Result<Vec<LogKey>, FileError> {
         let logs = self.store.root.join(LOGS_DIR);
         let mut keys = Vec::new();
-        for stream in self.list(&logs)?.iter().filter_map(|name| stream_number(name)) {
+        for stream in self
+            .list(&logs)?
+            .iter()
+            .filter_map(|name| stream_number(name))
+        {
             let dir = crate::key::stream_dir(&self.store.root, stream);
             let shards = self.list(&dir)?;
             keys.extend(
@@ -280,7 +281,9 @@ impl Check {
         let in_journal = self
             .journaled
             .get(&(damage.key, damage.ordinal))
-            .is_some_and(|&from| from <= damage.offset.max(crate::format::SEGMENT_HEADER_LEN as u64));
+            .is_some_and(|&from| {
+                from <= damage.offset.max(crate::format::SEGMENT_HEADER_LEN as u64)
+            });
         if in_journal {
             let message = format!("{}; the journal holds it", damage.fault);
             self.repairable(damage, message, false);

@@ -34,9 +34,9 @@ impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Busy(..) => Self::new(ErrorKind::Throttled, error.to_string()),
-            AppendError::Full(error) | AppendError::Stopped(error) | AppendError::Invalid(error) => {
-                error
-            }
+            AppendError::Full(error)
+            | AppendError::Stopped(error)
+            | AppendError::Invalid(error) => error,
         }
     }
 }

@@ -365,7 +365,11 @@ impl RecordHeader {
         put_u32(&mut bytes, AT_RECORD_RUN_COUNT, self.run_count);
         put_u64(&mut bytes, AT_RECORD_PAYLOAD_LEN, self.payload_len);
         put_u32(&mut bytes, AT_RECORD_RUNS_CHECKSUM, self.runs_checksum);
-        put_u32(&mut bytes, AT_RECORD_PAYLOAD_CHECKSUM, self.payload_checksum);
+        put_u32(
+            &mut bytes,
+            AT_RECORD_PAYLOAD_CHECKSUM,
+            self.payload_checksum,
+        );
         put_checksum(&mut bytes, AT_RECORD_CHECKSUM);
         bytes
     }
@@ -412,19 +416,16 @@ impl RunHeader {
 }
 
 /// The first `len` bytes, if they start with `magic` and match the checksum at `at_checksum`.
-fn checked(
-    bytes: &[u8],
-    len: usize,
-    magic: [u8; 4],
-    at_checksum: usize,
-) -> Result<&[u8], String> {
+fn checked(bytes: &[u8], len: usize, magic: [u8; 4], at_checksum: usize) -> Result<&[u8], String> {
     let found_len = bytes.len();
     let bytes = bytes
         .get(..len)
         .ok_or_else(|| format!("expected {len} bytes, found {found_len}"))?;
     let found: [u8; 4] = array(bytes, 0);
     if found != magic {
-        return Err(format!("expected the magic {magic:02x?}, found {found:02x?}"));
+        return Err(format!(
+            "expected the magic {magic:02x?}, found {found:02x?}"
+        ));
     }
     let (found, computed) = (u32_at(bytes, at_checksum), crc32c(&bytes[..at_checksum]));
     if found != computed {

@@ -265,11 +265,7 @@ pub(crate) fn write_all_at<'a>(
 }
 
 /// Writes one call's pieces and returns the offset after them. A short write is continued.
-fn write_call(
-    file: &dyn LogFile,
-    pieces: &mut [IoSlice<'_>],
-    mut offset: u64,
-) -> io::Result<u64> {
+fn write_call(file: &dyn LogFile, pieces: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<u64> {
     let mut rest = pieces;
     while !rest.is_empty() {
         match file.write_at(rest, offset) {

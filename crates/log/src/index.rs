@@ -217,7 +217,15 @@ mod tests {
             index.push(&entry(position, 1, 1, 0));
         }
         let blocks = index.blocks();
-        for (from, block) in [(0, 0), (1, 0), (128, 0), (129, 1), (256, 1), (299, 2), (900, 2)] {
+        for (from, block) in [
+            (0, 0),
+            (1, 0),
+            (128, 0),
+            (129, 1),
+            (256, 1),
+            (299, 2),
+            (900, 2),
+        ] {
             assert_eq!(block_before(blocks, Position::new(from)), block, "{from}");
             let arrival = ServerTime::from_millis(100 + i64::try_from(from).unwrap());
             assert_eq!(block_before_arrival(blocks, arrival), block, "{from}");

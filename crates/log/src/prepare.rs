@@ -88,7 +88,11 @@ pub(crate) fn run(core: &Arc<Core>) {
             (batch, tasks.seal.pop_front())
         };
         let idle = batch.is_empty() && sealing.is_none();
-        let retried = if idle { std::mem::take(&mut failed) } else { Vec::new() };
+        let retried = if idle {
+            std::mem::take(&mut failed)
+        } else {
+            Vec::new()
+        };
         let retried = retried.into_iter().filter(|shard| reopen(shard));
         let batch: Vec<_> = batch.into_iter().chain(retried).collect();
         prepare_all(core, batch, &mut failed);
@@ -160,10 +164,13 @@ fn prepare(core: &Core, shard: &Shard) -> Result<Arc<Segment>, FileError> {
     let _files = shard.maintenance.lock();
     let (ordinal, capacity) = {
         let state = shard.state.lock();
-        if state.activated {
+        if state.active.is_activated() {
             let took = core.clock.wall().since(state.active.created());
             let capacity = grown(core, state.active.capacity(), took);
-            (state.active.ordinal() + 1, capacity.max(holding(state.wanted)))
+            (
+                state.active.ordinal() + 1,
+                capacity.max(holding(state.wanted)),
+            )
         } else {
             let capacity = core.options.segment_bytes_min;
             (state.active.ordinal(), capacity.max(holding(state.wanted)))
@@ -189,7 +196,10 @@ fn grown(core: &Core, capacity: u64, took: Duration) -> u64 {
         capacity / GROWTH
     };
     wanted
-        .clamp(core.options.segment_bytes_min, core.options.segment_bytes_max)
+        .clamp(
+            core.options.segment_bytes_min,
+            core.options.segment_bytes_max,
+        )
         .next_multiple_of(PAGE)
 }
 

@@ -35,7 +35,11 @@ pub(crate) struct FoundFile {
 }
 
 /// Opens the log of `key`, or makes one whose first segment has `capacity` bytes.
-pub(crate) fn open(store: &Arc<Store>, key: LogKey, capacity: u64) -> Result<Recovered, StoreError> {
+pub(crate) fn open(
+    store: &Arc<Store>,
+    key: LogKey,
+    capacity: u64,
+) -> Result<Recovered, StoreError> {
     let dir: Arc<Path> = shard_dir(&store.root, key).into();
     let mut files = match find(store, &dir) {
         Err(error) if error.is_not_found() => {
@@ -201,7 +205,12 @@ pub(crate) fn proof_of_use(
     let Some(start) = scan.first_written(IDENTITY_LEN as u64)? else {
         return Ok(None);
     };
-    let proof = find_proof(&mut scan, start.max(SEGMENT_HEADER_LEN as u64), 0, Position::ZERO)?;
+    let proof = find_proof(
+        &mut scan,
+        start.max(SEGMENT_HEADER_LEN as u64),
+        0,
+        Position::ZERO,
+    )?;
     Ok(proof.then(|| header_damage(key, found)))
 }
 
@@ -323,7 +332,13 @@ pub(crate) fn read_tail(
                 Some(written) => {
                     let expected = offset;
                     let from = written.saturating_sub(HEADER_LEN as u64).max(offset);
-                    break (Fault::Hole { offset: expected, written }, from);
+                    break (
+                        Fault::Hole {
+                            offset: expected,
+                            written,
+                        },
+                        from,
+                    );
                 }
             },
             Found::Bad(error) => {
@@ -353,9 +368,7 @@ fn find_proof(
     position: Position,
 ) -> Result<bool, FileError> {
     while let Some((offset, header)) = scan.next_entry(search)? {
-        let later = header
-            .stamp
-            .is_some_and(|stamp| stamp.position >= position);
+        let later = header.stamp.is_some_and(|stamp| stamp.position >= position);
         if later && durable_before(&header, offset) > end {
             return Ok(true);
         }

@@ -12,10 +12,14 @@ use crate::core::Core;
 use crate::error::{Context, FileError};
 use crate::fs::{Disk, FileSystem, LogFile, OpenMode};
 use crate::journal::{self, Journal};
-use crate::key::{JOURNAL_DIR, LOCK_FILE, LOGS_DIR, index_path, segment_ordinal, segment_path, shard_dir};
+use crate::key::{
+    JOURNAL_DIR, LOCK_FILE, LOGS_DIR, index_path, segment_ordinal, segment_path, shard_dir,
+};
 use crate::shard::Shard;
 use crate::store::Store;
-use crate::{Durability, LogKey, Observer, ShardLog, VolumeOptions, VolumeStats, commit, prepare, recovery};
+use crate::{
+    Durability, LogKey, Observer, ShardLog, VolumeOptions, VolumeStats, commit, prepare, recovery,
+};
 
 /// Threads that run commit rounds: one syncs while the other writes.
 const COMMIT_THREADS: usize = 2;
@@ -119,7 +123,10 @@ impl Volume {
         let removed = Error::not_found(format!("the log of {key} is removed"));
         let known = core.shards.lock().remove(&key);
         let _files = known.as_ref().map(|shard| {
-            core.store.counters.shards.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+            core.store
+                .counters
+                .shards
+                .fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
             shard.retire(&removed);
             shard.maintenance.lock()
         });
@@ -153,7 +160,10 @@ impl Volume {
         let mut shards = core.shards.lock();
         // Two threads may have recovered the same log; the first one's counts.
         let entered = shards.entry(key).or_insert_with(|| {
-            core.store.counters.shards.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            core.store
+                .counters
+                .shards
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             Arc::clone(&shard)
         });
         Ok(Arc::clone(entered))
@@ -196,9 +206,8 @@ impl Handle {
         }
         core.close_dirty();
         let threads = std::mem::take(&mut *self.threads.lock());
-        let (commit, rest): (Vec<_>, Vec<_>) = threads
-            .into_iter()
-            .partition(|thread| is_commit(thread));
+        let (commit, rest): (Vec<_>, Vec<_>) =
+            threads.into_iter().partition(is_commit);
         join(commit)?;
         core.preparer.close();
         core.journal.close();
@@ -241,7 +250,9 @@ fn join(threads: Vec<JoinHandle<()>>) -> Result<()> {
 fn check_options(options: &VolumeOptions) -> Result<()> {
     let at_least = |name: &str, found: u64, min: u64| {
         if found < min {
-            return Err(Error::invalid(format!("{name} is {found}; the least is {min}")));
+            return Err(Error::invalid(format!(
+                "{name} is {found}; the least is {min}"
+            )));
         }
         Ok(())
     };
@@ -298,6 +309,5 @@ fn remove_dir(store: &Store, dir: &Path) -> Result<(), FileError> {
         }
     }
     store.fs.remove_dir(dir).context("remove folder", dir)?;
-    dir.parent()
-        .map_or(Ok(()), |parent| store.sync_dir(parent))
+    dir.parent().map_or(Ok(()), |parent| store.sync_dir(parent))
 }

@@ -70,7 +70,14 @@ fn slices_fill_the_asked_size_up_to_an_entry() {
         append(&log, &ear, header, body);
     }
     ear.wait_durable(100);
-    for (bytes_max, entries) in [(0, 1), (999, 1), (1_000, 1), (1_999, 1), (2_000, 2), (65_000, 65)] {
+    for (bytes_max, entries) in [
+        (0, 1),
+        (999, 1),
+        (1_000, 1),
+        (1_999, 1),
+        (2_000, 2),
+        (65_000, 65),
+    ] {
         let slice = log.read(Position::new(7), bytes_max).unwrap();
         assert_eq!(slice.bytes.len(), entries * 1_000, "{bytes_max}");
     }

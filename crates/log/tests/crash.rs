@@ -101,7 +101,9 @@ fn inspect(dir: &Path) {
 }
 
 fn seeds(shards: u32, count: u64) {
-    let first = std::env::var("AFFLUX_SEED").ok().map(|seed| seed.parse().unwrap());
+    let first = std::env::var("AFFLUX_SEED")
+        .ok()
+        .map(|seed| seed.parse().unwrap());
     let seeds = first.map_or(0..count, |seed| seed..seed + 1);
     for seed in seeds {
         let result = std::panic::catch_unwind(|| run(seed, shards));

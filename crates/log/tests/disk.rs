@@ -297,7 +297,10 @@ impl LogFile for SimFile {
 
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         self.disk.check(Call::Write, &self.path)?;
-        let mut bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+        let mut bytes: Vec<u8> = pieces
+            .iter()
+            .flat_map(|piece| piece.iter().copied())
+            .collect();
         let mut state = self.disk.state.lock();
         if state.short_writes
             && let Some(rng) = &mut state.rng

@@ -7,9 +7,7 @@ use afflux_log::{AppendError, LogKey, Volume};
 use afflux_types::{ErrorKind, Position};
 
 use crate::disk::{Call, EIO, ENOSPC, Fault, SimDisk};
-use crate::support::{
-    KEY, append, clock, entry, open, read_all, shard, small, try_append,
-};
+use crate::support::{KEY, append, clock, entry, open, read_all, shard, small, try_append};
 
 fn open_on(disk: &SimDisk, dir: &Path) -> Volume {
     Volume::open_on(Arc::new(disk.clone()), dir, small(), clock()).unwrap()
@@ -46,7 +44,10 @@ fn a_failed_sync_stops_the_shard_for_good() {
     let (header, body) = entry(1, 100, 1);
     append(&log, &ear, header, body);
     let error = ear.wait_stopped();
-    assert!(error.contains("sync") && error.contains(".segment"), "{error}");
+    assert!(
+        error.contains("sync") && error.contains(".segment"),
+        "{error}"
+    );
     let (header, body) = entry(1, 100, 2);
     assert!(matches!(
         log.append(header, body),
@@ -133,7 +134,10 @@ fn a_full_disk_refuses_appends_and_lets_them_in_again() {
     assert!(error.message().contains("No space left"), "{error}");
     ear.wait_durable(accepted);
     assert_eq!(log.watermarks().appended, Position::new(accepted));
-    assert_eq!(read_all(&log, Position::ZERO, 1 << 20).len() as u64, accepted);
+    assert_eq!(
+        read_all(&log, Position::ZERO, 1 << 20).len() as u64,
+        accepted
+    );
 
     let ready = ear.wait(|heard| Some(heard.ready));
     disk.heal();

@@ -44,7 +44,11 @@ fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
 }
 
 fn flip(path: &Path, offset: u64) {
-    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset).unwrap();
     file.write_all_at(&[byte[0] ^ 0x40], offset).unwrap();
@@ -136,7 +140,11 @@ fn damage_below_the_durable_mark_is_reported_not_cut() {
         assert!(report.has_damage());
         assert_eq!(report.findings[0].offset, Some(2_128));
         assert!(!report.findings[0].repaired);
-        assert_eq!(fs::read(&path).unwrap(), before, "{name}: nothing was changed");
+        assert_eq!(
+            fs::read(&path).unwrap(),
+            before,
+            "{name}: nothing was changed"
+        );
     }
 }
 
@@ -164,7 +172,11 @@ fn stale_bytes_beyond_a_cut_never_come_back() {
     let (log, _ear) = shard(&volume, KEY);
     assert_eq!(log.watermarks().durable, Position::new(1));
     let after = fs::read(&path).unwrap();
-    assert!(after[(HEADER + ENTRY) as usize..].iter().all(|&byte| byte == 0));
+    assert!(
+        after[(HEADER + ENTRY) as usize..]
+            .iter()
+            .all(|&byte| byte == 0)
+    );
 }
 
 #[test]
@@ -174,7 +186,10 @@ fn other_shards_open_beside_a_damaged_one() {
     flip(&segment(dir.path(), 0), HEADER + 10);
     let volume = open(dir.path());
     assert!(volume.shard(KEY, Durability::Fsync, Arc::new(())).is_err());
-    let other = afflux_log::LogKey { stream: 1, shard: 1 };
+    let other = afflux_log::LogKey {
+        stream: 1,
+        shard: 1,
+    };
     let (log, ear) = shard(&volume, other);
     let (header, body) = entry(1, 10, 0);
     append(&log, &ear, header, body);
@@ -192,7 +207,11 @@ fn corruption_in_a_sealed_segment_is_never_served() {
     let first = log.segments()[1].first;
     let last = log.segments()[0].end.get() - 1;
     assert!(log.read(Position::new(last), 1).is_ok());
-    for from in [first, Position::new(first.get() + 20), Position::new(first.get() + 21)] {
+    for from in [
+        first,
+        Position::new(first.get() + 20),
+        Position::new(first.get() + 21),
+    ] {
         let Err(ReadError::Corrupt(error)) = log.read(from, 100_000) else {
             panic!("damaged bytes were served from {from}");
         };
@@ -202,7 +221,11 @@ fn corruption_in_a_sealed_segment_is_never_served() {
     }
     // Another block of the same segment, and other segments, are whole.
     let third = log.segments()[2].first;
-    assert!(!log.read(Position::new(third.get() - 1), 1).unwrap().is_empty());
+    assert!(
+        !log.read(Position::new(third.get() - 1), 1)
+            .unwrap()
+            .is_empty()
+    );
     assert!(!log.read(third, 1_000).unwrap().is_empty());
 }
 
@@ -229,15 +252,17 @@ fn a_check_repairs_indexes_and_tails() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path(), 400, false);
     fs::remove_file(index(dir.path(), 0)).unwrap();
-    let is_active = |i: &u64| {
-        fs::read(segment(dir.path(), *i)).is_ok_and(|bytes| bytes[64..68] == *b"AFXA")
-    };
+    let is_active =
+        |i: &u64| fs::read(segment(dir.path(), *i)).is_ok_and(|bytes| bytes[64..68] == *b"AFXA");
     let last = (0..).take_while(is_active).count() as u64 - 1;
     let report = check(dir.path(), Repair::No).unwrap();
     assert_eq!((report.shards, report.entries), (1, 400));
     let path = segment(dir.path(), last);
     let bytes = fs::read(&path).unwrap();
-    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(HEADER, |at| at as u64 + 1);
+    let end = bytes
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(HEADER, |at| at as u64 + 1);
     overwrite(&path, end + 30, b"torn");
     let report = check(dir.path(), Repair::Yes).unwrap();
     assert_eq!(report.findings.len(), 2, "{:#?}", report.findings);
@@ -263,10 +288,19 @@ fn a_segment_of_another_shard_is_refused() {
     fill(dir.path(), 5, true);
     let other = dir.path().join("logs/0000000000000001/00000007");
     fs::create_dir_all(&other).unwrap();
-    fs::copy(segment(dir.path(), 0), other.join("0000000000000000.segment")).unwrap();
+    fs::copy(
+        segment(dir.path(), 0),
+        other.join("0000000000000000.segment"),
+    )
+    .unwrap();
     let volume = open(dir.path());
-    let key = afflux_log::LogKey { stream: 1, shard: 7 };
-    let error = volume.shard(key, Durability::Fsync, Arc::new(())).unwrap_err();
+    let key = afflux_log::LogKey {
+        stream: 1,
+        shard: 7,
+    };
+    let error = volume
+        .shard(key, Durability::Fsync, Arc::new(()))
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DataLoss);
 }
 
@@ -289,9 +323,16 @@ fn retention_by_bytes_keeps_the_newest_segments() {
         log.read(Position::ZERO, 1),
         Err(ReadError::Trimmed { horizon: h }) if h == horizon
     ));
-    assert_eq!(read_all(&log, horizon, 1).len() as u64, 1_000 - horizon.get());
+    assert_eq!(
+        read_all(&log, horizon, 1).len() as u64,
+        1_000 - horizon.get()
+    );
     let (_, body) = entry(1, 928, 0);
-    assert_eq!(crate::support::split(&slice)[0].1, body.concat(), "held slices stay");
+    assert_eq!(
+        crate::support::split(&slice)[0].1,
+        body.concat(),
+        "held slices stay"
+    );
     assert!(volume.stats().pinned_bytes > 0);
     drop(slice);
     assert_eq!(volume.stats().pinned_bytes, 0);
@@ -321,10 +362,18 @@ fn retention_by_age_deletes_whole_segments_that_are_older() {
     let horizon = log.retain(Some(cut), None).unwrap();
     assert!(horizon > Position::ZERO);
     let wanted = log.position_at(cut).unwrap();
-    assert!(horizon <= wanted, "{horizon} {wanted}: nothing younger went");
+    assert!(
+        horizon <= wanted,
+        "{horizon} {wanted}: nothing younger went"
+    );
     let first = log.segments()[0];
-    assert!(first.arrival.unwrap().1 >= cut, "nothing older stays: {first:?}");
-    let all = log.retain(Some(ServerTime::from_millis(i64::MAX)), None).unwrap();
+    assert!(
+        first.arrival.unwrap().1 >= cut,
+        "nothing older stays: {first:?}"
+    );
+    let all = log
+        .retain(Some(ServerTime::from_millis(i64::MAX)), None)
+        .unwrap();
     assert_eq!(log.segments().len(), 1, "the active segment stays");
     assert_eq!(all, log.segments()[0].first);
 }

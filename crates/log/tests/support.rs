@@ -94,7 +94,11 @@ pub(crate) fn open(dir: &Path) -> Volume {
 pub(crate) fn shard(volume: &Volume, key: LogKey) -> (ShardLog, Arc<Ear>) {
     let ear = Arc::new(Ear::default());
     let log = volume
-        .shard(key, Durability::Fsync, Arc::clone(&ear) as Arc<dyn Observer>)
+        .shard(
+            key,
+            Durability::Fsync,
+            Arc::clone(&ear) as Arc<dyn Observer>,
+        )
         .unwrap();
     (log, ear)
 }

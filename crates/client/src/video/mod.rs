@@ -171,8 +171,8 @@ impl Uploader {
         let ended = self.splitter.finish().map_err(malformed);
         let queue = &self.shared.queue;
         // What is not whole will never be durable.
-        let whole = queue.lock().next_number() - u64::from(self.is_inside());
-        self.until(|| queue.lock().persisted() >= whole).await?;
+        let whole = queue.lock().whole_end();
+        self.until(|| queue.lock().settled() >= whole).await?;
         ended.map(|()| self.persisted())
     }
 
@@ -192,10 +192,6 @@ impl Uploader {
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.skipped
-    }
-
-    fn is_inside(&self) -> bool {
-        self.shared.queue.lock().is_inside()
     }
 
     async fn begin(&mut self, started: &Started) -> Result<()> {

@@ -21,6 +21,8 @@ pub(super) struct Queue {
     bytes_max: u64,
     held: u64,
     tracker: Sender,
+    /// Fragments below this are durable, and nothing of them is left here.
+    settled: u64,
     /// Fragments from `tracker.persisted()` on.
     fragments: VecDeque<Fragment>,
     cursor: Cursor,
@@ -65,6 +67,7 @@ impl Queue {
             bytes_max,
             held: 0,
             tracker: Sender::new(first),
+            settled: first,
             fragments: VecDeque::new(),
             cursor: Cursor::default(),
         }
@@ -84,11 +87,6 @@ impl Queue {
         });
     }
 
-    /// The number that the next new fragment gets.
-    pub(super) fn next_number(&self) -> u64 {
-        self.tracker.next()
-    }
-
     pub(super) fn persisted(&self) -> u64 {
         self.tracker.persisted()
     }
@@ -97,11 +95,20 @@ impl Queue {
         self.fragments.is_empty()
     }
 
-    /// Whether the newest fragment is still being made.
-    pub(super) fn is_inside(&self) -> bool {
-        self.fragments
-            .back()
-            .is_some_and(|fragment| !fragment.whole)
+    /// The number after the last whole fragment.
+    pub(super) fn whole_end(&self) -> u64 {
+        let newest = self.fragments.back();
+        let open = newest.is_some_and(|fragment| !fragment.whole);
+        self.tracker.next() - u64::from(open)
+    }
+
+    pub(super) fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// Nothing is left of a durable fragment.
+    pub(super) fn settle(&mut self, number: u64) {
+        self.settled = number.saturating_add(1);
     }
 
     /// Whether more bytes may come: if not, some fragment before has to become durable first.
@@ -372,6 +379,6 @@ mod tests {
         );
         assert!(queue.has_room());
         assert_eq!(queue.handle_ack(&persisted).unwrap(), None, "old news");
-        assert_eq!((queue.persisted(), queue.next_number()), (6, 7));
+        assert_eq!((queue.persisted(), queue.whole_end()), (6, 7));
     }
 }

@@ -158,9 +158,12 @@ async fn read(
 /// Tells of a fragment's new state, and frees what a durable one held.
 async fn settle(shared: &Shared, ack: &FragmentAck) -> Result<(), Trouble> {
     let number = ack.number;
-    if ack.state() == FragmentState::Persisted && shared.spool.is_some() {
-        let removed = shared.spool(move |spool| spool.remove(number)).await;
-        removed.map_err(Trouble::Fatal)?;
+    if ack.state() == FragmentState::Persisted {
+        if shared.spool.is_some() {
+            let removed = shared.spool(move |spool| spool.remove(number)).await;
+            removed.map_err(Trouble::Fatal)?;
+        }
+        shared.queue.lock().settle(number);
     }
     if let Some(hook) = &shared.on_state {
         hook(ack);

@@ -21,7 +21,7 @@ use super::{Context, stopped};
 use crate::manifest::GapReason;
 use crate::source::{Feed, Happening, Source};
 use crate::status::Stage;
-use crate::write::{Lane, Progress, Written};
+use crate::write::{Lane, Moment, Progress, Written};
 
 /// The first wait after a failure; each further one is twice as long.
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);
@@ -206,9 +206,12 @@ impl<S: Source> Follower<S> {
     async fn write(&self, slice: Bytes) -> Result<Progress> {
         let (shard, context) = (self.shard, &self.context);
         loop {
-            let (now, wall) = (context.clock.elapsed(), context.clock.wall());
+            let now = Moment {
+                elapsed: context.clock.elapsed(),
+                wall: context.clock.wall(),
+            };
             let entries = slice.clone();
-            let write = move |lane: &mut Lane| lane.write(shard, &entries, now, wall);
+            let write = move |lane: &mut Lane| lane.write(shard, &entries, now);
             let (written, progress) = self.lanes.on(shard, write).await?;
             let id = match written {
                 Written::All => return Ok(progress),
@@ -225,11 +228,11 @@ impl<S: Source> Follower<S> {
                 None => {
                     tracing::warn!(
                         stream = %context.stream, %shard, position = %at, init = %id,
-                        "a fragment is not archived because its initialisation is gone"
+                        "fragments are not archived because their initialisation is gone"
                     );
-                    let reason = GapReason::MissingInit;
-                    let gap = move |lane: &mut Lane| lane.gap(shard, at.advance(1), reason, wall);
-                    self.lanes.on(shard, gap).await?;
+                    self.lanes
+                        .on(shard, move |lane| lane.give_up_init(shard, id))
+                        .await?;
                 }
             }
         }

@@ -561,15 +561,38 @@ async fn fragments_whose_init_is_gone_are_a_gap_of_their_own_kind() {
     memory.change(0, |shard| shard.horizon = Position::new(1));
     let archive = Running::start(&memory, Limits::default());
     let missing = film_script.end().get() - 1;
-    archive
-        .until(|status| status.totals.missing == missing)
-        .await;
+    let clock = archive.clock.clone();
+    let due = |status: &ArchiveStatus| {
+        clock.advance(Duration::from_secs(1));
+        status.totals.missing == missing
+    };
+    let status = archive.until(due).await;
+    assert_eq!(status.totals.gaps, 1, "fragments in a row share a gap");
     let summary = summary(&archive.stop().await);
     assert_eq!(summary.shards[0].start, Position::new(1));
-    assert!(
-        summary.shards[0]
-            .gaps
-            .iter()
-            .all(|gap| gap.reason == GapReason::MissingInit)
-    );
+    assert_eq!(summary.shards[0].gaps[0].reason, GapReason::MissingInit);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_init_that_retention_took_during_a_session_is_still_known_after_a_restart() {
+    let memory = Memory::new(&disk());
+    let mut film_script = Script::new(0);
+    film(&mut film_script, CAMERA, Continuity::Continuous);
+    let count = film_script.end().get();
+    let mut early = film_script.clone();
+    early.cut(2);
+    memory.add(early, &[]);
+    let archive = Running::start(&memory, Limits::default());
+    archive.until(|status| status.unfinished_records == 1).await;
+    archive.stop().await;
+    memory.change(0, |shard| {
+        shard.script = film_script;
+        shard.horizon = Position::new(1);
+        shard.script.entries.remove(0);
+    });
+    let archive = Running::start(&memory, Limits::default());
+    archive
+        .until(|status| status.totals.records + status.unfinished_records == count)
+        .await;
+    assert_eq!(summary(&archive.stop().await).totals().gaps, 0);
 }

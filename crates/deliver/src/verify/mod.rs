@@ -83,12 +83,12 @@ pub fn verify(directory: &Path) -> Result<Summary> {
 /// Video is left out. Blocks while it reads; holds one record in memory.
 ///
 /// # Errors
-/// As [`verify`], for the directories; each record can fail by itself, and then ends the iteration.
+/// As [`verify()`], for the directories; each record can fail by itself, and then ends the iteration.
 pub fn records(directory: &Path) -> Result<Records> {
     Records::open(std::sync::Arc::new(Disk), directory).map_err(Into::into)
 }
 
-/// [`verify`] in any file system.
+/// [`verify()`] in any file system.
 pub(crate) fn verify_in(fs: &dyn FileSystem, directory: &Path) -> crate::fault::Result<Summary> {
     let mut shards = Vec::new();
     for (stream, shard, path) in lines::shard_directories(fs, directory)? {

@@ -41,7 +41,7 @@ pub struct ArchivedRecord {
     pub data: Bytes,
 }
 
-/// The records of an archive; made by [`records`](super::records).
+/// The records of an archive; made by [`records`](super::records()).
 #[derive(Debug)]
 pub struct Records {
     fs: Arc<dyn FileSystem>,

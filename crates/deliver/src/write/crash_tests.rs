@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use afflux_types::Position;
+use proptest::prelude::*;
 
-use super::script::{ROOT, Script, lane, run};
+use super::script::{ROOT, Script, lane, lane_of_files, run};
 use crate::fault::Fault;
 use crate::fs::sim::{Failure, SimFs};
 use crate::settings::Compression;
@@ -210,5 +211,37 @@ fn a_full_disk_at_any_operation_is_an_error_and_then_goes_on_without_a_loss() {
             }
         }
         check_complete(&fs, &scripts, &format!("full at {at}"));
+    }
+}
+
+/// Batches as (milliseconds since the one before, bytes of each payload).
+fn batches() -> impl Strategy<Value = Vec<(i64, Vec<usize>)>> {
+    let wait = prop_oneof![4 => 0..1_000_i64, 1 => 0..3 * HOUR];
+    let batch = (wait, proptest::collection::vec(0..400_usize, 1..6));
+    proptest::collection::vec(batch, 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_stream_survives_a_crash_anywhere(
+        batches in batches(), file_bytes in 1_u64..3_000, at in 1_u64..400, seed: u64, cut: bool,
+    ) {
+        let (mut script, mut millis) = (Script::new(0), START);
+        for (wait, payloads) in batches {
+            millis += wait;
+            let payloads: Vec<Vec<u8>> = payloads.into_iter().map(|len| vec![b'x'; len]).collect();
+            let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+            script = script.batch(millis, &payloads);
+        }
+        let scripts = [script];
+        let files = |fs: &SimFs| lane_of_files(Arc::new(fs.clone()), PLAIN, 1, file_bytes);
+        let fs = SimFs::new(Path::new(ROOT));
+        fs.fail(at, Failure::Crash);
+        let _ = run(&mut files(&fs), &scripts);
+        let again = if cut { fs.power_cut(seed) } else { fs.kill() };
+        run(&mut files(&again), &scripts).unwrap();
+        check_complete(&again, &scripts, "random");
     }
 }

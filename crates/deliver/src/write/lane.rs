@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afflux_media::Init;
+use afflux_media::{Init, InitId};
 use afflux_types::{Position, ServerTime, ShardId, StreamName};
 use bytes::Bytes;
 
-use super::shard::{Opened, Progress, ShardWriter, WriterOptions, Written};
+use super::shard::{Moment, Opened, Progress, ShardWriter, WriterOptions, Written};
 use crate::fault::{Fault, Result};
 use crate::fs::FileSystem;
 use crate::manifest::{GapReason, Identity};
@@ -81,13 +81,12 @@ impl Lane {
         &mut self,
         shard: ShardId,
         slice: &Bytes,
-        now: Duration,
-        wall: ServerTime,
+        now: Moment,
     ) -> Result<(Written, Progress)> {
         self.with(shard, |writer| {
-            let written = writer.write(slice, now, wall)?;
+            let written = writer.write(slice, now)?;
             if written == Written::All {
-                writer.finish_if_due(now)?;
+                writer.finish_if_due(now.elapsed)?;
             }
             Ok((written, writer.progress()))
         })
@@ -95,8 +94,13 @@ impl Lane {
 
     /// Hands over an init that a fragment needs.
     pub(crate) fn set_init(&mut self, shard: ShardId, init: Init) -> Result<()> {
+        self.with(shard, |writer| writer.set_init(init))
+    }
+
+    /// Says that an init is nowhere.
+    pub(crate) fn give_up_init(&mut self, shard: ShardId, init: InitId) -> Result<()> {
         self.with(shard, |writer| {
-            writer.set_init(init);
+            writer.give_up_init(init);
             Ok(())
         })
     }

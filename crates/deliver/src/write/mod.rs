@@ -8,11 +8,12 @@ mod file;
 mod lane;
 mod roll;
 mod shard;
+mod video;
 
 pub(crate) use encoder::hex;
 pub(crate) use lane::{Lane, LaneOptions};
 pub(crate) use roll::Policy;
-pub(crate) use shard::{Progress, WriterOptions, Written};
+pub(crate) use shard::{Moment, Progress, WriterOptions, Written};
 
 #[cfg(test)]
 mod crash_tests;

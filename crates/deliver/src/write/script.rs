@@ -8,7 +8,7 @@ use afflux_entry::{BatchBuilder, Header, Kind, Stamp};
 use afflux_types::{HashKey, Position, SequenceNumber, ServerTime, ShardId, StreamName};
 use bytes::{Bytes, BytesMut};
 
-use super::{Lane, LaneOptions, Policy, WriterOptions, Written};
+use super::{Lane, LaneOptions, Moment, Policy, WriterOptions, Written};
 use crate::fault::Result;
 use crate::fs::FileSystem;
 use crate::settings::Compression;
@@ -185,7 +185,7 @@ pub(crate) fn run(lane: &mut Lane, scripts: &[Script]) -> Result<()> {
             now += Duration::from_secs(7);
             match slices.next() {
                 Some(slice) => {
-                    let (written, _) = lane.write(shard, &slice, now, wall)?;
+                    let (written, _) = lane.write(shard, &slice, Moment { elapsed: now, wall })?;
                     assert_eq!(written, Written::All);
                     going.push((shard, slices));
                 }

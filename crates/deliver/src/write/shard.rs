@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_entry::{Batch, HEADER_LEN, Header, Kind, Stamp};
-use afflux_media::playback::{Shift, fragment_bytes, init_segment};
 use afflux_media::{Init, InitId, Limits, StoredFragment};
 use afflux_types::{Position, ServerTime, ShardId};
 use bytes::Bytes;
 
 use super::file::{First, OpenFile};
 use super::roll::{Content, Next, Policy};
+use super::video::{Known, Video};
 use crate::fault::{Fault, Result};
 use crate::fs::FileSystem;
 use crate::json::{Line, LineWriter};
@@ -43,21 +43,28 @@ pub(crate) struct ShardWriter {
     next: Position,
     file: Option<OpenFile>,
     lines: LineWriter,
-    /// Lines that the open file has counted but not taken yet.
+    /// Lines that the open file has counted but not taken yet. Takes memory only while a handle is
+    /// held: there may be thousands of writers.
     pending: Vec<u8>,
-    /// The init that fragments are written with.
-    init: Option<Init>,
-    /// Of the open video file.
-    media: Media,
+    video: Video,
+    /// From there to `next`, and no file is open.
+    skipped: Option<Skipped>,
 }
 
-/// How the open video file places fragments in time.
-#[derive(Debug, Default)]
-struct Media {
-    /// Of the next `moof`.
-    sequence: u32,
-    /// Move the file's start to time zero.
-    shifts: Vec<Shift>,
+/// Fragments that are left out because nobody can play them.
+#[derive(Clone, Copy, Debug)]
+struct Skipped {
+    from: Position,
+    since: Moment,
+}
+
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// Decides when files are due.
+    pub(crate) elapsed: Duration,
+    /// Is noted in the manifest.
+    pub(crate) wall: ServerTime,
 }
 
 /// Where a shard's archive stands when it has been opened.
@@ -98,6 +105,7 @@ impl ShardWriter {
         options: WriterOptions,
     ) -> Result<Self> {
         let journal = Journal::open(Arc::clone(&fs), paths.clone(), identity, start)?;
+        let video = Video::load(&*fs, &paths)?;
         Ok(Self {
             fs,
             paths,
@@ -108,33 +116,28 @@ impl ShardWriter {
             file: None,
             lines: LineWriter::new(&identity.stream, identity.shard),
             pending: Vec::new(),
-            init: None,
-            media: Media::default(),
+            video,
+            skipped: None,
         })
     }
 
     /// Writes whole stamped entries.
     ///
     /// A hole before an entry becomes a gap in the manifest.
-    pub(crate) fn write(
-        &mut self,
-        slice: &Bytes,
-        now: Duration,
-        wall: ServerTime,
-    ) -> Result<Written> {
+    pub(crate) fn write(&mut self, slice: &Bytes, now: Moment) -> Result<Written> {
         let mut rest = slice.clone();
         while !rest.is_empty() {
             let (header, stamp, body) = self.take_entry(&mut rest)?;
             if header.kind == Kind::Init {
                 let init = Init::decode(&body, &Limits::default());
-                self.init = Some(init.map_err(|error| self.unreadable(stamp.position, &error))?);
+                self.set_init(init.map_err(|error| self.unreadable(stamp.position, &error))?)?;
                 continue;
             }
             if header.kind == Kind::Marker || header.end() <= self.next {
                 continue;
             }
             if stamp.position > self.next {
-                self.gap(stamp.position, GapReason::Retention, wall)?;
+                self.gap(stamp.position, GapReason::Retention, now.wall)?;
             }
             let written = match header.kind {
                 Kind::Batch => self.write_batch(&header, stamp, &body, now)?,
@@ -149,8 +152,13 @@ impl ShardWriter {
     }
 
     /// Hands over an init that [`Written::NeedsInit`] asked for.
-    pub(crate) fn set_init(&mut self, init: Init) {
-        self.init = Some(init);
+    pub(crate) fn set_init(&mut self, init: Init) -> Result<()> {
+        self.video.learn(&*self.fs, &self.paths, init)
+    }
+
+    /// Says that the init is nowhere: fragments that need it become a gap.
+    pub(crate) fn give_up_init(&mut self, init: InitId) {
+        self.video.give_up(init);
     }
 
     /// Skips to `to`, and says so in the manifest.
@@ -159,20 +167,34 @@ impl ShardWriter {
             return Ok(());
         }
         self.finish()?;
-        let gap = Gap {
-            from_position: self.next.get(),
-            to_position: to.get(),
-            reason,
-            noticed: wall.to_string(),
-        };
-        self.journal.commit(What::Gap(gap), to, None)?;
+        self.commit_gap(self.next, to, reason, wall)?;
         self.next = to;
         Ok(())
     }
 
-    /// Finishes the open file, if there is one.
+    fn commit_gap(
+        &mut self,
+        from: Position,
+        to: Position,
+        reason: GapReason,
+        noticed: ServerTime,
+    ) -> Result<()> {
+        let gap = Gap {
+            from_position: from.get(),
+            to_position: to.get(),
+            reason,
+            noticed: noticed.to_string(),
+        };
+        self.journal.commit(What::Gap(gap), to, None)
+    }
+
+    /// Finishes the open file, if there is one, and lists what was left out.
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.flush()?;
+        self.pending = Vec::new();
+        if let Some(Skipped { from, since }) = self.skipped.take() {
+            self.commit_gap(from, self.next, GapReason::MissingInit, since.wall)?;
+        }
         let Some(file) = self.file.take() else {
             return Ok(());
         };
@@ -203,6 +225,7 @@ impl ShardWriter {
     /// Closes the open file's handle until it is written again.
     pub(crate) fn put_aside(&mut self) -> Result<()> {
         self.flush()?;
+        self.pending = Vec::new();
         self.file.as_mut().map_or(Ok(()), OpenFile::put_aside)
     }
 
@@ -220,11 +243,17 @@ impl ShardWriter {
 
     pub(crate) fn progress(&self) -> Progress {
         let file = self.file.as_ref();
+        let policy = &self.options.policy;
+        let skipped = self
+            .skipped
+            .map(|skipped| skipped.since.elapsed.saturating_add(policy.age));
         Progress {
             totals: self.journal.last().totals,
             next: self.next,
             unfinished: file.map_or(0, OpenFile::records),
-            deadline: file.map(|file| self.options.policy.deadline(&file.current())),
+            deadline: file
+                .map(|file| policy.deadline(&file.current()))
+                .or(skipped),
         }
     }
 
@@ -251,7 +280,7 @@ impl ShardWriter {
         header: &Header,
         stamp: Stamp,
         body: &Bytes,
-        now: Duration,
+        now: Moment,
     ) -> Result<Written> {
         let mut position = stamp.position;
         let next = Next {
@@ -300,17 +329,19 @@ impl ShardWriter {
         next: Next,
         position: Position,
         arrival: ServerTime,
-        now: Duration,
+        now: Moment,
     ) -> Result<&mut OpenFile> {
+        let policy = &self.options.policy;
         let current = self.file.as_ref().map(OpenFile::current);
-        if current.is_some_and(|current| self.options.policy.ends_before(&current, &next, now)) {
+        let ends = |current| policy.ends_before(&current, &next, now.elapsed);
+        if current.is_some_and(ends) || self.skipped.is_some() {
             self.finish()?;
         }
         let first = First {
             position,
             arrival,
             content: next.content,
-            now,
+            now: now.elapsed,
         };
         Ok(self.file.get_or_insert_with(|| {
             OpenFile::new(&self.paths, self.shard, first, self.options.compression)
@@ -322,46 +353,52 @@ impl ShardWriter {
         header: &Header,
         stamp: Stamp,
         body: Bytes,
-        now: Duration,
+        now: Moment,
     ) -> Result<Written> {
-        let unreadable = |error: &dyn std::fmt::Display| self.unreadable(stamp.position, error);
-        let fragment = StoredFragment::decode(body).map_err(|error| unreadable(&error))?;
-        let init_id = fragment.meta().init_id;
-        let Some(init) = self.init.clone().filter(|init| init.id() == init_id) else {
-            return Ok(Written::NeedsInit(init_id));
-        };
-        // A track may begin before the time that the file's first fragment made zero.
-        let fits = fragment_bytes(&fragment, 0, &self.media.shifts).is_ok();
-        let next = Next {
-            content: Content::Video(init_id),
-            hour: Hour::of(stamp.arrival),
-            starts_well: header.key_frame || fragment.meta().flags.is_keyframe(),
-            discontinuous: fragment.meta().flags.is_discontinuity() || !fits,
-        };
-        let fs = Arc::clone(&self.fs);
-        let file = self.start_file(next, stamp.position, stamp.arrival, now)?;
-        let mut pieces = Vec::new();
-        if file.records() == 0 {
-            pieces.push(init_segment(&init));
-            self.media = Media {
-                sequence: 1,
-                shifts: shifts_to_zero(&init, &fragment),
-            };
-        }
-        let Media { sequence, shifts } = &self.media;
-        let played = fragment_bytes(&fragment, *sequence, shifts)
+        let fragment = StoredFragment::decode(body)
             .map_err(|error| self.unreadable(stamp.position, &error))?;
-        let boxes = u32::try_from(fragment.meta().tracks.len()).unwrap_or(u32::MAX);
-        self.media.sequence = sequence.wrapping_add(boxes);
-        pieces.extend(played);
-        let file = self.file.as_mut().expect("a file was started above");
-        for piece in &pieces {
-            file.write(&*fs, piece)?;
+        let meta = fragment.meta();
+        match self.video.known(meta.init_id) {
+            Known::Yes => {}
+            Known::NotYet => return Ok(Written::NeedsInit(meta.init_id)),
+            Known::Never => return self.skip(header.end(), now),
         }
-        file.count(stamp.arrival, pieces.iter().map(Bytes::len).sum());
-        let init_bytes = u64::try_from(init.bytes().len()).unwrap_or(u64::MAX);
-        file.span_video(fragment.meta().producer_time, init_bytes);
+        let next = Next {
+            content: Content::Video(meta.init_id),
+            hour: Hour::of(stamp.arrival),
+            starts_well: header.key_frame || meta.flags.is_keyframe(),
+            // A track may begin before the time that the file's first fragment made zero.
+            discontinuous: meta.flags.is_discontinuity() || !self.video.fits(&fragment),
+        };
+        let starts = self
+            .start_file(next, stamp.position, stamp.arrival, now)?
+            .records()
+            == 0;
+        let head = starts.then(|| self.video.begin(&fragment));
+        let played = self.video.play(&fragment);
+        let played = played.map_err(|error| self.unreadable(stamp.position, &error))?;
+        let file = self.file.as_mut().expect("a file was started above");
+        let mut bytes = 0;
+        for piece in head.iter().chain(&played) {
+            file.write(&*self.fs, piece)?;
+            bytes += piece.len();
+        }
+        file.count(stamp.arrival, bytes);
+        file.span_video(meta.producer_time, self.video.init_bytes());
         self.next = header.end();
+        Ok(Written::All)
+    }
+
+    /// Leaves a fragment out; the gap is listed when something else is.
+    fn skip(&mut self, end: Position, now: Moment) -> Result<Written> {
+        if self.skipped.is_none() {
+            self.finish()?;
+            self.skipped = Some(Skipped {
+                from: self.next,
+                since: now,
+            });
+        }
+        self.next = end;
         Ok(Written::All)
     }
 
@@ -373,6 +410,8 @@ impl ShardWriter {
             file.write(&*self.fs, &self.pending)?;
         }
         self.pending.clear();
+        // One large record must not cost its size for ever.
+        self.pending.shrink_to(2 * CHUNK_BYTES);
         Ok(())
     }
 
@@ -383,27 +422,4 @@ impl ShardWriter {
             reason: reason.to_string(),
         }
     }
-}
-
-/// Moves every track by the same time so that the first one of `fragment` starts at zero.
-fn shifts_to_zero(init: &Init, fragment: &StoredFragment) -> Vec<Shift> {
-    let start = |track: &&afflux_media::TrackMeta| {
-        // As a fraction of a second with 64 bits after the point: exact enough to compare.
-        (u128::from(track.base_decode_time) << 64) / u128::from(track.timescale.max(1))
-    };
-    let Some(first) = fragment.meta().tracks.iter().min_by_key(start) else {
-        return Vec::new();
-    };
-    let (base, scale) = (
-        u128::from(first.base_decode_time),
-        u128::from(first.timescale.max(1)),
-    );
-    let shift = |track: &afflux_media::Track| {
-        let ticks = base * u128::from(track.timescale()) / scale;
-        Shift {
-            track_id: track.id(),
-            ticks: -i64::try_from(ticks).unwrap_or(i64::MAX),
-        }
-    };
-    init.tracks().iter().map(shift).collect()
 }

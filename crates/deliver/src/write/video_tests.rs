@@ -10,8 +10,8 @@ use afflux_media::{Continuity, Event, Facts, Fragment, Init, Limits, Splitter};
 use afflux_types::{Position, ProducerTime, ServerTime, ShardId};
 use bytes::Bytes;
 
-use super::Written;
 use super::script::{ROOT, Script, lane_of_files};
+use super::{Moment, Written};
 use crate::fs::sim::{Failure, SimFs};
 use crate::settings::Compression;
 use crate::verify::{Summary, verify_in};
@@ -75,13 +75,16 @@ fn archive(fs: &SimFs, script: &Script, bytes: u64) -> crate::fault::Result<()> 
         .iter()
         .filter(|entry| entry.end > opened.next)
     {
-        let wall = ServerTime::from_millis(0);
-        let (mut written, _) = lane.write(script.shard, &entry.bytes, Duration::ZERO, wall)?;
+        let now = Moment {
+            elapsed: Duration::ZERO,
+            wall: ServerTime::from_millis(0),
+        };
+        let (mut written, _) = lane.write(script.shard, &entry.bytes, now)?;
         if let Written::NeedsInit(id) = written {
             let init = [CAMERA, OTHER].map(|input| split(input).0).into_iter();
             let init = init.into_iter().find(|init| init.id() == id).unwrap();
             lane.set_init(script.shard, init)?;
-            (written, _) = lane.write(script.shard, &entry.bytes, Duration::ZERO, wall)?;
+            (written, _) = lane.write(script.shard, &entry.bytes, now)?;
         }
         assert_eq!(written, Written::All);
     }

@@ -29,7 +29,10 @@ fn open(dir: &Path) -> (Engine, Archives) {
 }
 
 /// Writes to every shard for ever, and prints what was acknowledged.
-#[expect(clippy::print_stdout, reason = "the parent reads what was acknowledged")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the parent reads what was acknowledged"
+)]
 async fn be_killed(dir: &Path) {
     let (engine, archives) = open(dir);
     if archives.list().is_empty() {

@@ -3,3 +3,4 @@
 
 mod archive;
 mod kill;
+mod video;

@@ -1,4 +1,7 @@
-//! What happens when the catalog cannot be written: nothing changes, and everything goes on.
+//! What happens when the catalog or the disk fails: nothing changes that was not asked for, nothing is
+//! lost, and what can go on goes on.
+
+mod disk;
 
 use std::sync::atomic::AtomicU8;
 
@@ -8,6 +11,7 @@ use afflux_types::{ConsumerName, ErrorKind, HashKey, ServerTime};
 use super::*;
 use crate::catalog::Row;
 use crate::stream::{NewStream, ShardState, StreamKind};
+use disk::{Faults, FaultyDisk};
 
 const WORKS: u8 = 0;
 /// The transaction fails and is not on the disk.
@@ -50,7 +54,9 @@ impl Store for Moody {
 
 struct Fixture {
     engine: Engine,
+    clock: Clock,
     store: Arc<Moody>,
+    disk: Arc<Faults>,
     dir: tempfile::TempDir,
 }
 
@@ -58,15 +64,28 @@ fn open(dir: tempfile::TempDir) -> Fixture {
     let clock = Clock::manual(ServerTime::from_millis(1_000));
     let options = EngineOptions {
         retention_interval: None,
+        volume: VolumeOptions {
+            segment_bytes_min: 64 << 10,
+            segment_bytes_max: 64 << 10,
+            ..VolumeOptions::default()
+        },
         ..EngineOptions::new(dir.path())
     };
-    let volume = Volume::open(dir.path(), options.volume.clone(), clock.clone()).unwrap();
+    let disk = Arc::new(Faults::default());
+    let fs = Arc::new(FaultyDisk(Arc::clone(&disk)));
+    let volume = Volume::open_on(fs, dir.path(), options.volume.clone(), clock.clone()).unwrap();
     let store = Arc::new(Moody {
         store: FileStore::open(&dir.path().join(CATALOG_FILE)).unwrap(),
         mood: AtomicU8::new(WORKS),
     });
-    let engine = Engine::assemble(options, clock, volume, Arc::clone(&store) as _).unwrap();
-    Fixture { engine, store, dir }
+    let engine = Engine::assemble(options, clock.clone(), volume, Arc::clone(&store) as _).unwrap();
+    Fixture {
+        engine,
+        clock,
+        store,
+        disk,
+        dir,
+    }
 }
 
 impl Fixture {
@@ -75,7 +94,9 @@ impl Fixture {
     }
 
     async fn reopen(self) -> Self {
-        let Self { engine, store, dir } = self;
+        let Self {
+            engine, store, dir, ..
+        } = self;
         engine.shutdown().await.unwrap();
         drop((engine, store));
         open(dir)
@@ -87,9 +108,13 @@ impl Fixture {
     }
 
     async fn put(&self, shard: u32, key: u128) -> Result<()> {
+        self.put_bytes(shard, key, 4).await
+    }
+
+    async fn put_bytes(&self, shard: u32, key: u128, len: usize) -> Result<()> {
         let shard = self.engine.shard(&name(), ShardId::new(shard)).await?;
         let mut builder = BatchBuilder::default();
-        builder.push(b"k", Some(HashKey::new(key)), b"data");
+        builder.push(b"k", Some(HashKey::new(key)), &vec![7; len]);
         let (body, count) = builder.take();
         let body = vec![body];
         let header = Header::for_body(Kind::Batch, count, None, None, &body);
@@ -221,4 +246,70 @@ async fn logs_that_a_deletion_left_behind_are_removed_by_the_next_tick() {
     fixture.engine.enforce_retention();
     assert!(logs().map_or(0, Iterator::count) == 0);
     assert!(fixture.engine.0.catalog.removals().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_names_the_directory_until_there_is_room() {
+    let fixture = open(tempfile::tempdir().unwrap());
+    fixture.create().await.unwrap();
+    fixture.put(0, 1).await.unwrap();
+    fixture.disk.set_full(true);
+    let mut taken = 1;
+    let error = loop {
+        match fixture.put_bytes(0, 1, 20_000).await {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+        assert!(taken < 100, "the disk was never full");
+    };
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let expected = format!(
+        "shardId-000000000000 of stream s: disk full: nothing more is taken in until {} has room",
+        fixture.dir.path().display()
+    );
+    assert!(error.message().starts_with(&expected), "{error:?}");
+    fixture.disk.set_full(false);
+    let mut tries = 0;
+    while let Err(error) = fixture.put_bytes(0, 1, 20_000).await {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        fixture.clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+        tries += 1;
+        assert!(tries < 100_000, "{error:?}");
+    }
+    let shard = fixture
+        .engine
+        .shard(&name(), ShardId::new(0))
+        .await
+        .unwrap();
+    assert_eq!(shard.watermarks().durable.get(), taken + 1);
+}
+
+#[tokio::test]
+async fn a_failed_sync_stops_the_shard_and_nothing_more_is_acknowledged() {
+    let fixture = open(tempfile::tempdir().unwrap());
+    fixture.create().await.unwrap();
+    fixture.put(0, 1).await.unwrap();
+    let shard = fixture
+        .engine
+        .shard(&name(), ShardId::new(0))
+        .await
+        .unwrap();
+    let mut subscription = shard.subscribe(crate::From::TrimHorizon).await.unwrap();
+    fixture.disk.break_syncs();
+    let lost = fixture.put(0, 1).await.unwrap_err();
+    assert!(lost.message().contains("sync"), "{lost:?}");
+    let refused = fixture.put(0, 1).await.unwrap_err();
+    assert!(
+        refused
+            .message()
+            .starts_with("shardId-000000000000 of stream s: "),
+        "{refused:?}"
+    );
+    fixture.split().await.unwrap_err();
+    // What was durable before can be read; then the reader hears of the failure.
+    let slice = subscription.next(1 << 20).await.unwrap();
+    assert!(matches!(slice, crate::Event::Slice(slice) if slice.end.get() == 1));
+    subscription.next(1).await.unwrap_err();
+    fixture.engine.shutdown().await.ok();
 }

@@ -69,10 +69,11 @@ impl Subscription {
     /// Cancel safe: the position moves on only when an event is returned.
     pub async fn next(&mut self, bytes_max: usize) -> Result<Event> {
         let event = loop {
-            let rung = self.shard.live.signals.durable();
+            let rung = self.shard.live.signals.readers();
             if let Some(event) = self.look(bytes_max).await? {
                 break event;
             }
+            let _waiting = self.shard.live.signals.wait();
             rung.await;
         };
         self.pass(&event);
@@ -118,10 +119,8 @@ impl Subscription {
             Some(End::Expired) => return Ok(self.expired()),
             Some(End::Failed(_)) | None => {}
         }
-        if self.position < marks.trim_horizon {
-            return Ok(Some(self.lagged(marks.trim_horizon)));
-        }
         if self.position < marks.durable {
+            // Whether retention was faster is known best by the read.
             return match fetch(&self.shard, self.position, bytes_max).await? {
                 Ok(slice) => Ok(Some(Event::Slice(slice))),
                 Err(ReadError::Trimmed { horizon }) if horizon > self.position => {

@@ -19,9 +19,11 @@ use super::marker;
 use super::producers::{ProducerTable, SequenceError, Taken, Verdict};
 use super::quota::Quota;
 use super::recover::recover;
+use super::ringer::Ringer;
 use super::signals::Signals;
 use crate::catalog::StreamFacts;
 use crate::fault::Throttled;
+use crate::stream::StreamKind;
 
 /// An open shard log and what the engine knows about it.
 #[derive(Debug)]
@@ -92,14 +94,17 @@ pub(crate) enum Attempt {
 impl Live {
     /// Opens or creates a shard's log. May block.
     pub(crate) fn open(
-        volume: &Volume,
+        (volume, ringer): (&Volume, &Arc<Ringer>),
         key: LogKey,
         stream: &StreamFacts,
         closed: bool,
     ) -> Result<Self> {
-        let signals = Arc::new(Signals::default());
+        let signals = Signals::new(Arc::clone(ringer));
         let log = volume.shard(key, stream.durability, Arc::clone(&signals) as _)?;
-        let recovered = recover(&log)?;
+        let mut recovered = recover(&log)?;
+        if stream.kind == StreamKind::Video {
+            recovered.producers.may_lack_the_end();
+        }
         let end = log.watermarks().appended;
         Ok(Self {
             log,
@@ -234,7 +239,7 @@ impl Live {
 
     async fn wait(&self, reached: impl Fn(Watermarks) -> bool) -> Result<()> {
         loop {
-            let rung = self.signals.durable();
+            let rung = self.signals.acks();
             if reached(self.watermarks()) {
                 return Ok(());
             }

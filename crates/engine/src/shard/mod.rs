@@ -3,6 +3,7 @@
 pub(crate) mod live;
 pub(crate) mod marker;
 pub(crate) mod producers;
+pub(crate) mod ringer;
 pub(crate) mod signals;
 
 pub(crate) mod check;

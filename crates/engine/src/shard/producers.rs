@@ -21,6 +21,9 @@ pub const PRODUCERS_MAX: usize = 10_000;
 pub const PRODUCER_WINDOW_ENTRIES: usize = 512;
 /// Entries that one shard remembers over all producers: 2 MiB.
 const SHARD_WINDOW_ENTRIES: usize = 65_536;
+/// Entries of one producer that recovery may not have seen: a camera sends one initialisation, or a
+/// few in a row.
+const UNSEEN_MAX: u64 = 16;
 
 /// Where an entry was taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +91,8 @@ pub(crate) struct ProducerTable {
     by_use: BTreeMap<u64, u64>,
     uses: u64,
     remembered: usize,
+    /// Producers not used since this use may be ahead of what recovery saw, by up to [`UNSEEN_MAX`].
+    unseen_until: Option<u64>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -113,17 +118,22 @@ impl ProducerTable {
             return Err(SequenceError::Zero { id });
         }
         let Some(row) = self.rows.get(&id) else {
-            return match found {
-                1 => Ok(Verdict::Next),
-                _ => Err(SequenceError::Unknown { id, found }),
-            };
+            let unseen = self.unseen_until.map_or(0, |_| UNSEEN_MAX);
+            if found - 1 > unseen {
+                return Err(SequenceError::Unknown { id, found });
+            }
+            return Ok(Verdict::Next);
         };
         let last = row.last;
         if found > last {
-            return match last.checked_add(1) {
-                Some(next) if next == found => Ok(Verdict::Next),
-                _ => Err(SequenceError::Gap { id, last, found }),
+            let unseen = match self.unseen_until {
+                Some(until) if row.used <= until => UNSEEN_MAX,
+                _ => 0,
             };
+            if found - last - 1 > unseen {
+                return Err(SequenceError::Gap { id, last, found });
+            }
+            return Ok(Verdict::Next);
         }
         let taken = row
             .taken(found)
@@ -159,6 +169,17 @@ impl ProducerTable {
             self.remembered -= 1;
         }
         self.forget();
+    }
+
+    /// Notes that recovery may have missed entries at the end of the log.
+    ///
+    /// An entry without records takes no position, so those at the very end cannot be asked for. A
+    /// producer that has sent such goes on with a higher sequence than expected, once. Taking an
+    /// initialisation in again is harmless.
+    pub(crate) fn may_lack_the_end(&mut self) {
+        self.unseen_until = Some(self.uses);
+        // The most recent producer's next use must count as one.
+        self.uses += 1;
     }
 
     /// Puts a producer back as a snapshot has it, as the most recently used.
@@ -293,6 +314,20 @@ mod tests {
         let error = judge(&ProducerTable::default(), 1, 2).unwrap_err();
         assert_eq!(error, SequenceError::Unknown { id: 1, found: 2 });
         assert_eq!(Error::from(error).kind(), ErrorKind::Expired);
+    }
+
+    #[test]
+    fn after_recovery_a_producer_may_be_a_little_ahead_once() {
+        let mut table = ProducerTable::default();
+        table.record(producer(1, 1), taken(1));
+        table.may_lack_the_end();
+        assert_eq!(judge(&table, 1, 3), Ok(Verdict::Next));
+        assert!(judge(&table, 1, 3 + UNSEEN_MAX).is_err());
+        assert_eq!(judge(&table, 2, 2), Ok(Verdict::Next));
+        assert!(judge(&table, 2, 2 + UNSEEN_MAX).is_err());
+        table.record(producer(1, 3), taken(9));
+        assert_eq!(judge(&table, 1, 3), Ok(Verdict::Known(taken(9))));
+        assert!(judge(&table, 1, 5).is_err());
     }
 
     #[test]

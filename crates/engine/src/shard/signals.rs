@@ -1,18 +1,25 @@
 //! How those who wait on a shard hear of it, without a queue and without polling.
 //!
-//! Two bells: `durable` rings for subscriptions and for producers that wait for an acknowledgement,
-//! `ready` for appends that were turned away. A waiter is a node in its own future, so a waiting
-//! subscription costs no memory here. A shard also has one end, told to everyone who waits and
-//! everyone who comes later.
+//! Three bells: `acks` rings first, for producers that wait for durability; `readers` for
+//! subscriptions; `ready` for appends that were turned away. A waiter is a node in its own future, so
+//! a waiting subscription costs no memory here. Waking ten thousand readers takes milliseconds, which
+//! the commit thread does not have: when many wait, the [`Ringer`] rings for them.
+//!
+//! A shard also has one end, told to everyone who waits and everyone who comes later.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use afflux_log::{Observer, Watermarks};
 use afflux_types::Error;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use super::ringer::Ringer;
 use crate::fault::{again, stopping};
+
+/// Readers that a commit thread wakes itself: a few microseconds, less than handing them over.
+const READERS_FEW: usize = 32;
 
 /// Why a shard does not go on.
 #[derive(Debug)]
@@ -28,17 +35,51 @@ pub(crate) enum End {
 }
 
 /// The bells of one shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Signals {
-    durable: Notify,
+    acks: Notify,
+    readers: Notify,
     ready: Notify,
     end: OnceLock<End>,
+    /// Readers that wait; decides only who rings.
+    waiting: AtomicUsize,
+    /// Whether the ringer has been asked and has not begun.
+    handed_over: AtomicBool,
+    ringer: Arc<Ringer>,
+    me: Weak<Self>,
+}
+
+/// A reader counts as waiting while it holds this.
+pub(crate) struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Signals {
-    /// Hears every ring after this call, also before it is polled.
-    pub(crate) fn durable(&self) -> Notified<'_> {
-        self.durable.notified()
+    pub(crate) fn new(ringer: Arc<Ringer>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            acks: Notify::new(),
+            readers: Notify::new(),
+            ready: Notify::new(),
+            end: OnceLock::new(),
+            waiting: AtomicUsize::new(0),
+            handed_over: AtomicBool::new(false),
+            ringer,
+            me: Weak::clone(me),
+        })
+    }
+
+    /// Hears every advance of durability after this call, also before it is polled.
+    pub(crate) fn acks(&self) -> Notified<'_> {
+        self.acks.notified()
+    }
+
+    /// As [`Signals::acks`], for readers.
+    pub(crate) fn readers(&self) -> Notified<'_> {
+        self.readers.notified()
     }
 
     /// Hears every ring after this call, also before it is polled.
@@ -46,10 +87,23 @@ impl Signals {
         self.ready.notified()
     }
 
-    /// Rings both bells: the shard's state has changed.
+    pub(crate) fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.waiting)
+    }
+
+    /// Rings all bells: the shard's state has changed.
     pub(crate) fn ring(&self) {
-        self.durable.notify_waiters();
+        self.acks.notify_waiters();
         self.ready.notify_waiters();
+        self.readers.notify_waiters();
+    }
+
+    /// Wakes the readers, on the ringer's thread.
+    pub(super) fn ring_readers(&self) {
+        // Before ringing: an advance from here on must ring again.
+        self.handed_over.store(false, Ordering::SeqCst);
+        self.readers.notify_waiters();
     }
 
     /// Ends the shard, unless it has ended before.
@@ -77,7 +131,14 @@ impl End {
 
 impl Observer for Signals {
     fn durable(&self, _: Watermarks) {
-        self.durable.notify_waiters();
+        self.acks.notify_waiters();
+        if self.waiting.load(Ordering::Relaxed) <= READERS_FEW {
+            self.readers.notify_waiters();
+        } else if !self.handed_over.swap(true, Ordering::SeqCst)
+            && let Some(me) = self.me.upgrade()
+        {
+            self.ringer.hand_over(me);
+        }
     }
 
     fn ready(&self) {

@@ -66,7 +66,10 @@ pub(crate) fn run(core: &Arc<Core>) {
         let mut first = phases.next().unwrap_or_default();
         let started = core.clock.elapsed();
         let sync = persist::write(core, &mut first);
-        add_time(&core.store.counters.write_nanos, core.clock.elapsed().saturating_sub(started));
+        add_time(
+            &core.store.counters.write_nanos,
+            core.clock.elapsed().saturating_sub(started),
+        );
         drop(number);
         finish(core, &mut first, sync);
         core.turns.wait(round);
@@ -86,7 +89,10 @@ pub(crate) fn run(core: &Arc<Core>) {
 fn finish(core: &Arc<Core>, phase: &mut Phase, sync: persist::Sync) {
     let started = core.clock.elapsed();
     persist::finish(core, phase, sync);
-    add_time(&core.store.counters.sync_nanos, core.clock.elapsed().saturating_sub(started));
+    add_time(
+        &core.store.counters.sync_nanos,
+        core.clock.elapsed().saturating_sub(started),
+    );
 }
 
 /// Lets readers see a durable phase, and tells the observers.
@@ -97,7 +103,8 @@ fn publish(core: &Arc<Core>, phase: &Phase) {
         }
         let published = run.shard.stopped().is_none();
         if published {
-            run.shard.publish(&run.segment, run.end_offset(), run.end, run.serial);
+            run.shard
+                .publish(&run.segment, run.end_offset(), run.end, run.serial);
             add(&core.store.counters.entries, run.entries);
             add(&core.store.counters.bytes, run.entry_bytes);
         }

@@ -116,7 +116,10 @@ fn name_files(core: &Arc<Core>, phase: &Phase) -> Result<(), FileError> {
         core.store.sync_all()?;
     } else {
         for segment in &new {
-            match segment.sync().and_then(|()| core.store.sync_dirs(segment.dir())) {
+            match segment
+                .sync()
+                .and_then(|()| core.store.sync_dirs(segment.dir()))
+            {
                 // The log is being removed.
                 Err(error) if error.is_not_found() => {}
                 result => result?,
@@ -128,4 +131,3 @@ fn name_files(core: &Arc<Core>, phase: &Phase) -> Result<(), FileError> {
     }
     Ok(())
 }
-

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Active, JournalFile, journal_path};
+use super::{Active, Growth, JournalFile, journal_path};
 use crate::core::Core;
 use crate::error::{Context, FileError};
 use crate::fs::{OpenMode, write_zeros};
@@ -23,7 +23,7 @@ pub(crate) fn run(core: &Arc<Core>) {
             Task::Create(number) => {
                 let made = create(core, number);
                 let mut state = core.journal.state.lock();
-                state.creating = false;
+                state.growth = Growth::Possible;
                 match made {
                     Ok(file) => {
                         state.count += 1;
@@ -31,7 +31,7 @@ pub(crate) fn run(core: &Arc<Core>) {
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a journal file was not made; rounds sync segments one by one");
-                        state.refused = true;
+                        state.growth = Growth::Refused;
                     }
                 }
             }
@@ -44,8 +44,10 @@ pub(crate) fn run(core: &Arc<Core>) {
                     core.stop_all(&error.into());
                 } else {
                     state.free.push(full.file);
-                    // Space may have returned.
-                    state.refused = false;
+                    if state.growth == Growth::Refused {
+                        // Space may have returned.
+                        state.growth = Growth::Possible;
+                    }
                 }
             }
         }
@@ -63,7 +65,7 @@ fn next(core: &Core) -> Option<Task> {
         if state.closed {
             return None;
         }
-        if state.creating {
+        if state.growth == Growth::Asked {
             return Some(Task::Create(state.count));
         }
         core.journal.tasks.wait(&mut state);
@@ -83,7 +85,10 @@ fn create(core: &Core, number: usize) -> Result<Arc<JournalFile>, FileError> {
         .and_then(|()| write_zeros(&*file, 0, len))
         .and_then(|()| file.sync())
         .context("fill", &path)
-        .and_then(|()| core.store.sync_dir(path.parent().unwrap_or(&core.store.root)));
+        .and_then(|()| {
+            core.store
+                .sync_dir(path.parent().unwrap_or(&core.store.root))
+        });
     if let Err(error) = filled {
         let _ = fs.remove_file(&path);
         return Err(error);

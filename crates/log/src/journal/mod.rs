@@ -53,14 +53,23 @@ struct State {
     free: Vec<Arc<JournalFile>>,
     /// Files that exist, in whatever state.
     count: usize,
-    creating: bool,
-    /// Set when a file could not be made; the journal does without it.
-    refused: bool,
+    growth: Growth,
     full: VecDeque<Active>,
     checkpointing: bool,
     /// The generation of the next file that becomes active.
     generation: u64,
     closed: bool,
+}
+
+/// Whether there can be one more file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Growth {
+    /// When one is needed.
+    Possible,
+    /// The checkpointer is asked for one.
+    Asked,
+    /// One could not be made; the journal does without it.
+    Refused,
 }
 
 /// A file of the journal.
@@ -100,8 +109,7 @@ impl Journal {
                 active: None,
                 count: free.len(),
                 free,
-                creating: false,
-                refused: false,
+                growth: Growth::Possible,
                 full: VecDeque::new(),
                 checkpointing: false,
                 generation,
@@ -131,7 +139,7 @@ impl Journal {
                 break;
             }
             if !self.rotate(&mut state)? {
-                let none_ever = state.count == 0 || state.refused && state.full.is_empty();
+                let none_ever = state.count == 0 || state.growth == Growth::Refused && state.full.is_empty();
                 if none_ever && !state.checkpointing {
                     return Ok(None);
                 }
@@ -208,8 +216,8 @@ impl Journal {
     }
 
     fn ask_for_file(&self, state: &mut State) {
-        if state.count < JOURNALS && !state.creating && !state.refused {
-            state.creating = true;
+        if state.count < JOURNALS && state.growth == Growth::Possible {
+            state.growth = Growth::Asked;
             self.tasks.notify_one();
         }
     }

@@ -41,6 +41,14 @@ pub(crate) struct Pending {
     pub(crate) damage: Option<u64>,
 }
 
+/// What a journal holds that is not in the segments yet, as far as anyone knows.
+#[derive(Debug, Default)]
+pub(crate) struct Inspection {
+    /// Per segment, the offset from which records reach.
+    pub(crate) covered: BTreeMap<(LogKey, u64), u64>,
+    pub(crate) files: Vec<(PathBuf, Pending)>,
+}
+
 /// Writes the records of all files into their segments, makes these durable, and empties the files.
 pub(crate) fn replay(store: &Store, len: u64) -> Result<Emptied, Error> {
     let mut found = open_all(store)?;
@@ -83,10 +91,10 @@ pub(crate) fn replay(store: &Store, len: u64) -> Result<Emptied, Error> {
     Ok(Emptied { files, generation })
 }
 
-/// Looks at the journal without changing it: per segment, the offset from which records reach.
+/// Looks at the journal without changing it.
 pub(crate) fn inspect(
     store: &Store,
-) -> Result<(BTreeMap<(LogKey, u64), u64>, Vec<(PathBuf, Pending)>), FileError> {
+) -> Result<Inspection, FileError> {
     let mut covered = BTreeMap::new();
     let mut files = Vec::new();
     for (file, generation) in open_all(store)? {
@@ -99,7 +107,7 @@ pub(crate) fn inspect(
         }
         files.push((file.path, pending));
     }
-    Ok((covered, files))
+    Ok(Inspection { covered, files })
 }
 
 /// The journal's files, each with its generation. A file without a valid header has no records.
@@ -183,10 +191,15 @@ fn record_at(
         return Ok(None);
     }
     let mut checksum = Checksum::new();
-    copy(file, payload_offset(&record), record.payload_len, |bytes, _| {
-        checksum.update(bytes);
-        Ok(())
-    })?;
+    copy(
+        file,
+        payload_offset(&record),
+        record.payload_len,
+        |bytes, _| {
+            checksum.update(bytes);
+            Ok(())
+        },
+    )?;
     Ok((checksum.finish() == record.payload_checksum).then_some(record))
 }
 
@@ -265,8 +278,7 @@ fn copy(
         let Some(chunk) = buffer.get_mut(..want) else {
             break;
         };
-        let read =
-            read_full_at(&*file.file, chunk, offset + done).context("read", &file.path)?;
+        let read = read_full_at(&*file.file, chunk, offset + done).context("read", &file.path)?;
         if read < want {
             break;
         }

@@ -167,18 +167,17 @@ impl Segment {
         let target = start.offset.saturating_add(bytes_max).min(view.end);
         self.ensure_verified(view, start.offset, target)?;
         let mut block = self.blocks(|blocks| block_below(blocks, target as u64))?;
-        while target > start.offset {
+        loop {
             let block_start =
                 self.blocks(|blocks| blocks.get(block).map(|block| to_usize(block.offset)))?;
             let from = block_start.map_or(start.offset, |offset| offset.max(start.offset));
-            let cut = self.last_counted(view, from, target)?;
-            if cut.is_some() || from == start.offset {
-                if cut.is_some() {
-                    return Ok(cut);
-                }
+            if let Some(cut) = self.last_counted(view, from, target)? {
+                return Ok(Some(cut));
+            }
+            if from == start.offset {
                 break;
             }
-            block -= 1;
+            block = block.saturating_sub(1);
         }
         let mut offset = start.offset;
         while offset < view.end {
@@ -251,10 +250,12 @@ impl Segment {
 
     fn verify_block(&self, map: &Map, index: &SealedIndex, i: usize) -> Result<(), Damage> {
         let block = index.blocks[i];
-        let (limit, after) = index.blocks.get(i + 1).map_or(
-            (index.summary.data_len, index.summary.end),
-            |next| (next.offset, next.position),
-        );
+        let (limit, after) = index
+            .blocks
+            .get(i + 1)
+            .map_or((index.summary.data_len, index.summary.end), |next| {
+                (next.offset, next.position)
+            });
         let limit = to_usize(limit);
         let bytes = map.get(0..limit).unwrap_or_default();
         let mut expected = Expected {
@@ -300,7 +301,5 @@ struct View {
 }
 
 fn position_of(header: &Header) -> Position {
-    header
-        .stamp
-        .map_or(Position::ZERO, |stamp| stamp.position)
+    header.stamp.map_or(Position::ZERO, |stamp| stamp.position)
 }

@@ -106,7 +106,9 @@ impl Segment {
                 Fill::Reserve => Ok(()),
                 Fill::Zero => write_zeros(&*file, 0, identity.capacity).context("fill", &path),
             })
-            .and_then(|()| write_all_at(&*file, [&identity.encode()[..]], 0).context("write", &path));
+            .and_then(|()| {
+                write_all_at(&*file, [&identity.encode()[..]], 0).context("write", &path)
+            });
         if let Err(error) = filled {
             // The space must return, or a disk that is nearly full stays so.
             let _ = store.fs.remove_file(&path);
@@ -142,9 +144,15 @@ impl Segment {
         let segment = Self::new(store, dir, identity, Some(activation));
         segment.name_durable.store(true, Ordering::Release);
         segment.trusted.store(true, Ordering::Release);
-        segment.written.store(index.summary().data_len, Ordering::Release);
-        segment.synced.store(index.summary().data_len, Ordering::Release);
-        segment.published.advance(to_usize(index.summary().data_len));
+        segment
+            .written
+            .store(index.summary().data_len, Ordering::Release);
+        segment
+            .synced
+            .store(index.summary().data_len, Ordering::Release);
+        segment
+            .published
+            .advance(to_usize(index.summary().data_len));
         *segment.index.write() = Index::Growing(index);
         Arc::new(segment)
     }
@@ -251,6 +259,11 @@ impl Segment {
         self.published.get() as u64
     }
 
+    /// Whether the segment has got its first entry.
+    pub(crate) fn is_activated(&self) -> bool {
+        self.activation.get().is_some()
+    }
+
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -312,7 +325,7 @@ impl Segment {
             first: self.first(),
             end,
             bytes: if self.is_sealed() {
-                summary.map_or(self.reserved(), |summary| summary.data_len)
+                summary.map_or_else(|| self.reserved(), |summary| summary.data_len)
             } else {
                 self.published().max(SEGMENT_HEADER_LEN as u64)
             },
@@ -408,7 +421,11 @@ impl Segment {
                 return Ok(Arc::clone(map));
             }
             let path = self.path();
-            let file = self.store.fs.open(&path, OpenMode::Read).context("open", &path)?;
+            let file = self
+                .store
+                .fs
+                .open(&path, OpenMode::Read)
+                .context("open", &path)?;
             let map = Map::new(
                 &*file,
                 to_usize(self.capacity()),

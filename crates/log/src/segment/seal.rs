@@ -32,7 +32,10 @@ impl Segment {
             file.release(tail, self.capacity() - tail)
                 .context("release the tail of", &self.path())?;
             let before = self.reserved.swap(tail, Ordering::AcqRel);
-            sub(&self.store.counters.reserved_bytes, before.saturating_sub(tail));
+            sub(
+                &self.store.counters.reserved_bytes,
+                before.saturating_sub(tail),
+            );
         }
         let written = self.write_index(&index);
         *self.index.write() = Index::Sealed(Arc::new(index));
@@ -48,7 +51,10 @@ impl Segment {
         let index = match self.read_index()? {
             Ok((index, reserved)) => {
                 let before = self.reserved.swap(reserved, Ordering::AcqRel);
-                sub(&self.store.counters.reserved_bytes, before.saturating_sub(reserved));
+                sub(
+                    &self.store.counters.reserved_bytes,
+                    before.saturating_sub(reserved),
+                );
                 index
             }
             Err(reason) => {
@@ -77,7 +83,12 @@ impl Segment {
     /// The index as its file has it, or the reason why it must be rebuilt.
     fn read_index(&self) -> Result<Result<(SealedIndex, u64), String>, FileError> {
         let path = index_path(&self.dir, self.ordinal());
-        let file = match self.store.fs.open(&path, OpenMode::Read).context("open", &path) {
+        let file = match self
+            .store
+            .fs
+            .open(&path, OpenMode::Read)
+            .context("open", &path)
+        {
             Err(error) if error.is_not_found() => return Ok(Err("it has none".to_owned())),
             result => result?,
         };
@@ -102,10 +113,17 @@ impl Segment {
     /// The index made from the entries, each of which is verified.
     pub(crate) fn rebuild_index(self: &Arc<Self>) -> Result<SealedIndex, StoreError> {
         let path = self.path();
-        let file = self.store.fs.open(&path, OpenMode::Read).context("open", &path)?;
+        let file = self
+            .store
+            .fs
+            .open(&path, OpenMode::Read)
+            .context("open", &path)?;
         let index = self.scan_sealed(&*file)?;
         self.trusted.store(true, Ordering::Release);
-        Ok(SealedIndex::trusted(*index.summary(), index.blocks().to_vec()))
+        Ok(SealedIndex::trusted(
+            *index.summary(),
+            index.blocks().to_vec(),
+        ))
     }
 
     fn scan_sealed(&self, file: &dyn LogFile) -> Result<IndexBuilder, StoreError> {
@@ -114,14 +132,19 @@ impl Segment {
         let mut index = IndexBuilder::new(self.first());
         let mut expected = Expected {
             position: self.first(),
-            arrival: self.activation.get().map_or_else(Default::default, |a| a.arrival_floor),
+            arrival: self
+                .activation
+                .get()
+                .map_or_else(Default::default, |a| a.arrival_floor),
         };
         let mut offset = SEGMENT_HEADER_LEN as u64;
         loop {
             let at = to_usize(offset);
             match scan.entry_at(offset)? {
                 Found::Entry(header) => {
-                    expected.accept(&header).map_err(|fault| self.damage(at, fault))?;
+                    expected
+                        .accept(&header)
+                        .map_err(|fault| self.damage(at, fault))?;
                     index.push(&header);
                     offset += header.entry_len() as u64;
                 }
@@ -152,8 +175,17 @@ impl Segment {
             return Ok(());
         }
         let path = index_path(&self.dir, self.ordinal());
-        let bytes = encode_index(&self.identity, &index.summary, self.reserved(), &index.blocks);
-        let file = self.store.fs.open(&path, OpenMode::Truncate).context("create", &path)?;
+        let bytes = encode_index(
+            &self.identity,
+            &index.summary,
+            self.reserved(),
+            &index.blocks,
+        );
+        let file = self
+            .store
+            .fs
+            .open(&path, OpenMode::Truncate)
+            .context("create", &path)?;
         write_all_at(&*file, [&bytes[..]], 0).context("write", &path)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use afflux_entry::{HEADER_LEN, Header, Stamp};
 use afflux_types::limits::ENTRY_BODY_BYTES_MAX;
-use afflux_types::Error;
+use afflux_types::{Error, ServerTime};
 use bytes::Bytes;
 
 use super::{Next, Queued, Shard, State};
@@ -33,13 +33,7 @@ impl Shard {
         check(&header, &body)?;
         let len = header.entry_len() as u64;
         let mut state = self.state.lock();
-        if let Some(stop) = self.stopped() {
-            return Err(AppendError::Stopped(stop.error()));
-        }
-        if state.closed {
-            let error = Error::unavailable("the volume is closed");
-            return Err(AppendError::Stopped(error));
-        }
+        self.check_open()?;
         if !self.admit(core, &mut state, len) {
             return Err(AppendError::Busy(Box::new(header), body));
         }
@@ -49,33 +43,9 @@ impl Shard {
             Err(NoRoom::Full(error)) => return Err(AppendError::Full(error)),
         };
         let arrival = core.clock.wall().max(state.arrival);
-        let activation = (!state.activated).then(|| Activation {
-            previous_durable: filled.is_some() && self.durability() == Durability::Fsync,
-            first: state.end,
-            arrival_floor: state.arrival,
-            created: arrival,
-        });
-        if let Some(activation) = activation {
-            self.activate(&mut state, activation);
-        }
-        let position = state.end;
-        let unsynced = state.offset.saturating_sub(state.active.published());
-        header.stamp = Some(Stamp {
-            position,
-            arrival,
-            unsynced: u32::try_from(unsynced).unwrap_or(u32::MAX),
-        });
+        let activation = self.activate(&state, filled.is_some(), arrival);
+        let appended = stamp(&mut state, &mut header, arrival, activation.is_some());
         state.active.push(&header);
-        state.arrival = arrival;
-        state.end = header.end();
-        state.serial += 1;
-        let appended = Appended {
-            position,
-            end: state.end,
-            arrival,
-            serial: state.serial,
-            started_segment: activation.is_some(),
-        };
         let queued = Queued {
             segment: Arc::clone(&state.active),
             offset: state.offset,
@@ -84,14 +54,14 @@ impl Shard {
             header: header.encode(),
             body,
             len,
-            end: state.end,
-            serial: state.serial,
+            end: appended.end,
+            serial: appended.serial,
         };
         state.queue.push_back(queued);
         state.offset += len;
         state.in_flight += len;
         add(&core.store.counters.queued_bytes, len);
-        self.marks.append(state.end);
+        self.marks.append(appended.end);
         let half = state.active.capacity() / 2;
         if state.offset > half && matches!(state.next, Next::None) {
             self.request_next(core, &mut state, 0);
@@ -101,6 +71,17 @@ impl Shard {
             core.list_dirty(self);
         }
         Ok(appended)
+    }
+
+    fn check_open(&self) -> Result<(), AppendError> {
+        if let Some(stop) = self.stopped() {
+            return Err(AppendError::Stopped(stop.error()));
+        }
+        if self.closed.load(Ordering::Acquire) {
+            let error = Error::unavailable("the volume is closed");
+            return Err(AppendError::Stopped(error));
+        }
+        Ok(())
     }
 
     /// Whether the queues have room for `len` more bytes; if not, `ready` is owed.
@@ -132,9 +113,8 @@ impl Shard {
         if state.offset + len <= state.active.capacity() {
             return Ok(None);
         }
-        let fits = |next: &crate::segment::Segment| {
-            SEGMENT_HEADER_LEN as u64 + len <= next.capacity()
-        };
+        let fits =
+            |next: &crate::segment::Segment| SEGMENT_HEADER_LEN as u64 + len <= next.capacity();
         match &state.next {
             Next::Ready(next) if fits(next) => {
                 let next = Arc::clone(next);
@@ -144,9 +124,7 @@ impl Shard {
                 let filled = std::mem::replace(&mut state.active, next);
                 filled.set_next_first(state.end);
                 // A prepared segment that never got an entry is replaced under its own number.
-                let filled = state.activated.then_some(filled);
-                state.activated = false;
-                Ok(filled)
+                Ok(filled.is_activated().then_some(filled))
             }
             Next::None | Next::Ready(_) => {
                 state.waiting = true;
@@ -170,10 +148,25 @@ impl Shard {
         }
     }
 
-    fn activate(&self, state: &mut State, activation: Activation) {
+    /// Activates the segment if this is its first entry.
+    fn activate(
+        &self,
+        state: &State,
+        has_predecessor: bool,
+        arrival: ServerTime,
+    ) -> Option<Activation> {
+        if state.active.is_activated() {
+            return None;
+        }
+        let activation = Activation {
+            previous_durable: has_predecessor && self.durability() == Durability::Fsync,
+            first: state.end,
+            arrival_floor: state.arrival,
+            created: arrival,
+        };
         state.active.activate(activation);
-        state.activated = true;
         self.segments.write().push_back(Arc::clone(&state.active));
+        Some(activation)
     }
 
     /// Asks for the next segment, with room for an entry of `len` bytes.
@@ -181,6 +174,32 @@ impl Shard {
         state.wanted = state.wanted.max(len);
         state.next = Next::Preparing;
         core.preparer.prepare(self);
+    }
+}
+
+/// Gives the entry its place and the shard its new end.
+fn stamp(
+    state: &mut State,
+    header: &mut Header,
+    arrival: ServerTime,
+    started_segment: bool,
+) -> Appended {
+    let position = state.end;
+    let unsynced = state.offset.saturating_sub(state.active.published());
+    header.stamp = Some(Stamp {
+        position,
+        arrival,
+        unsynced: u32::try_from(unsynced).unwrap_or(u32::MAX),
+    });
+    state.arrival = arrival;
+    state.end = header.end();
+    state.serial += 1;
+    Appended {
+        position,
+        end: state.end,
+        arrival,
+        serial: state.serial,
+        started_segment,
     }
 }
 

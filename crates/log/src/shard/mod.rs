@@ -13,6 +13,7 @@ mod retain;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -140,6 +141,8 @@ pub(crate) struct Shard {
     /// Held by whoever makes or removes files of this shard.
     pub(crate) maintenance: Mutex<()>,
     stopped: OnceLock<Stop>,
+    /// Whether the volume is closing. Set under the state's lock.
+    closed: AtomicBool,
 }
 
 /// Why a shard takes no entries any more.
@@ -170,8 +173,6 @@ pub(crate) struct State {
     /// The number of the last entry.
     serial: u64,
     pub(crate) active: Arc<Segment>,
-    /// Whether `active` has got its first entry.
-    pub(crate) activated: bool,
     /// Where the next entry goes in `active`.
     offset: u64,
     pub(crate) next: Next,
@@ -184,8 +185,6 @@ pub(crate) struct State {
     in_flight: u64,
     /// Whether an append was refused and `ready` is owed.
     waiting: bool,
-    /// Whether the volume is closing.
-    closed: bool,
 }
 
 /// The segment after the active one.
@@ -237,7 +236,9 @@ impl Shard {
         let activated = !segments.is_empty();
         let horizon = segments.front().map_or(end, |segment| segment.first());
         let offset = if activated {
-            active.published().max(crate::format::SEGMENT_HEADER_LEN as u64)
+            active
+                .published()
+                .max(crate::format::SEGMENT_HEADER_LEN as u64)
         } else {
             crate::format::SEGMENT_HEADER_LEN as u64
         };
@@ -253,7 +254,6 @@ impl Shard {
                 arrival,
                 serial: 0,
                 active,
-                activated,
                 offset,
                 next: Next::None,
                 wanted: 0,
@@ -261,11 +261,11 @@ impl Shard {
                 listed: false,
                 in_flight: 0,
                 waiting: false,
-                closed: false,
             }),
             segments: RwLock::new(segments),
             maintenance: Mutex::new(()),
             stopped: OnceLock::new(),
+            closed: AtomicBool::new(false),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the volume's threads do to a shard: take its queue, publish, install segments, stop.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use afflux_types::{Error, Position};
 
@@ -27,13 +28,7 @@ impl Shard {
     }
 
     /// Publishes what a round has made durable: `bytes` bytes up to `offset` of `segment`.
-    pub(crate) fn publish(
-        &self,
-        segment: &Segment,
-        offset: u64,
-        end: Position,
-        serial: u64,
-    ) {
+    pub(crate) fn publish(&self, segment: &Segment, offset: u64, end: Position, serial: u64) {
         segment.publish(offset);
         self.marks.publish(end, serial);
     }
@@ -60,7 +55,7 @@ impl Shard {
     pub(crate) fn install(&self, segment: Arc<Segment>) {
         let waiting = {
             let mut state = self.state.lock();
-            if !state.activated && state.active.ordinal() == segment.ordinal() {
+            if !state.active.is_activated() && state.active.ordinal() == segment.ordinal() {
                 state.active = segment;
                 state.next = Next::None;
             } else {
@@ -113,7 +108,8 @@ impl Shard {
 
     /// Takes no more entries; what is queued is still committed.
     pub(crate) fn close(&self) {
-        self.state.lock().closed = true;
+        let _state = self.state.lock();
+        self.closed.store(true, Ordering::Release);
     }
 
     /// Removes every segment. The caller holds `maintenance`.

@@ -98,9 +98,8 @@ impl Shard {
         };
         let (segment, next) = segment;
         let found = segment.position_at(arrival)?;
-        let position = found.unwrap_or_else(|| {
-            next.map_or_else(|| self.marks.durable(), |next| next.first())
-        });
+        let position =
+            found.unwrap_or_else(|| next.map_or_else(|| self.marks.durable(), |next| next.first()));
         Ok(position.max(horizon).min(self.marks.durable()))
     }
 

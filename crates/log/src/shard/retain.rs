@@ -30,8 +30,7 @@ impl Shard {
             segment.remove()?;
         }
         if !doomed.is_empty() {
-            core.store
-                .sync_dir(&self.dir)?;
+            core.store.sync_dir(&self.dir)?;
         }
         Ok(self.marks.trim_horizon())
     }

@@ -69,6 +69,8 @@ struct Exchange {
     state: Arc<State>,
     identity: Identity,
     stopping: Stopping,
+    /// The last of the producer's sequences that the shard took, for a producer whose shard moved.
+    last_sequence: u64,
 }
 
 /// Serves one QUIC stream from its first frame to its end.
@@ -86,6 +88,7 @@ pub(crate) async fn serve(
         () = waiting.wait() => Ok(Err(stopped())),
     };
     let mut writer = Writer::new(send);
+    let mut last_sequence = 0;
     let opened = match first {
         Err(_) => return close_idle(&client.connection, seconds),
         Ok(first) => first.and_then(|frame| Ok(identify(frame, &client)?)),
@@ -100,16 +103,18 @@ pub(crate) async fn serve(
                 state,
                 identity,
                 stopping,
+                last_sequence: 0,
             };
             let span = span(&activity, &exchange.identity);
             let outcome = Box::pin(run(&mut exchange, activity))
                 .instrument(span)
                 .await;
             (reader, writer) = (exchange.reader, exchange.writer);
+            last_sequence = exchange.last_sequence;
             outcome
         }
     };
-    finish(reader, writer, outcome, &client.state).await;
+    finish(reader, writer, outcome, last_sequence, &client.state).await;
 }
 
 fn identify(frame: Frame, client: &Client) -> Result<(Activity, Identity), Error> {
@@ -164,7 +169,13 @@ async fn run(exchange: &mut Exchange, activity: Activity) -> Outcome {
 }
 
 /// Tells the client how it ended, and closes both directions.
-async fn finish(mut reader: Reader, mut writer: Writer, outcome: Outcome, state: &State) {
+async fn finish(
+    mut reader: Reader,
+    mut writer: Writer,
+    outcome: Outcome,
+    last_sequence: u64,
+    state: &State,
+) {
     let error = match outcome {
         Ok(()) => None,
         Err(End::Lost) => return,
@@ -173,7 +184,7 @@ async fn finish(mut reader: Reader, mut writer: Writer, outcome: Outcome, state:
     if let Some(error) = &error {
         report(error);
         state.metrics.failed(error.kind());
-        if writer.frame(failure(error)).await.is_err() {
+        if writer.frame(failure(error, last_sequence)).await.is_err() {
             return;
         }
         reader.stop(error);
@@ -185,7 +196,7 @@ async fn finish(mut reader: Reader, mut writer: Writer, outcome: Outcome, state:
     }
 }
 
-fn failure(error: &Error) -> Failure {
+fn failure(error: &Error, last_sequence: u64) -> Failure {
     let retry_after_ms = match (error.kind(), Throttled::of(error)) {
         (_, Some(throttled)) => {
             u32::try_from(throttled.retry_after.as_millis()).unwrap_or(u32::MAX)
@@ -195,9 +206,11 @@ fn failure(error: &Error) -> Failure {
         _ => 0,
     };
     let children = convert::children_of(error);
+    let moved = error.kind() == ErrorKind::ShardMoved;
     Failure {
         retry_after_ms,
         children,
+        last_sequence: if moved { last_sequence } else { 0 },
         ..Failure::of(error)
     }
 }

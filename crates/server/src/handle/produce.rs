@@ -55,12 +55,16 @@ pub(super) async fn run(exchange: &mut Exchange, request: Produce) -> Outcome {
         return ended;
     }
     session.settle().await?;
+    let last_sequence = session.shard.last_sequence(request.producer_id);
+    exchange.last_sequence = last_sequence;
     ended
 }
 
 impl Session<'_> {
     /// Takes entries and acknowledges them until the client ends its direction.
     async fn receive(&mut self) -> Outcome {
+        // A client need not wait for the answer: entries may have come together with its request.
+        self.take_all().await?;
         loop {
             self.acknowledge().await?;
             let exchange = &mut *self.exchange;

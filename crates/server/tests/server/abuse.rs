@@ -31,6 +31,8 @@ async fn garbage_ends_its_stream_and_nothing_else() {
             ErrorKind::Invalid,
             "{garbage:?}: {failure:?}"
         );
+        let stopped = channel.send.stopped().await.unwrap();
+        assert_eq!(stopped, Some(ErrorKind::Invalid.code().into()));
     }
     create(&peer, "still-here", StreamKind::Records).await;
 }
@@ -100,7 +102,7 @@ async fn connections_above_the_limit_are_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_idle_connections_leave_room_for_work() {
-    let running = Running::start().await;
+    let running = Running::start_with(|config| config.limits.idle_seconds = 3_600).await;
     let mut idle = Vec::new();
     for _ in 0..1_000 {
         idle.push(running.connect().await);

@@ -86,7 +86,7 @@ impl Server {
         let quic = quinn::crypto::rustls::QuicServerConfig::try_from(tls).unwrap();
         let config = quinn::ServerConfig::with_crypto(Arc::new(quic));
         let any = (Ipv4Addr::LOCALHOST, 0).into();
-        let endpoint = quinn::Endpoint::server(config.clone(), any).unwrap();
+        let endpoint = bind(&config, any).unwrap();
         let shared = Arc::new(Shared {
             store: Mutex::default(),
             changed: watch::Sender::new(0),
@@ -111,11 +111,10 @@ impl Server {
     pub(crate) async fn restart(&mut self) {
         self.endpoint.close(VarInt::from_u32(2), b"restart");
         self.endpoint.wait_idle().await;
-        // The old socket is closed when its driver has ended.
-        let any = (Ipv4Addr::LOCALHOST, 0).into();
-        self.endpoint = quinn::Endpoint::server(self.config.clone(), any).unwrap();
+        // Lets go of the old endpoint, whose socket is closed when its driver has ended.
+        self.endpoint = bind(&self.config, (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         self.endpoint = loop {
-            match quinn::Endpoint::server(self.config.clone(), self.address) {
+            match bind(&self.config, self.address) {
                 Ok(endpoint) => break endpoint,
                 Err(_) => tokio::task::yield_now().await,
             }
@@ -126,6 +125,9 @@ impl Server {
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::new(self.address.to_string(), Trust::LoopbackAny);
         config.token = Some(Token::new("secret"));
+        // A server that goes away in the middle of a handshake is noticed by its silence only.
+        config.transport.keep_alive = Duration::from_millis(200);
+        config.transport.idle_timeout = Duration::from_secs(1);
         config.retry = Retry {
             pause_min: Duration::from_millis(1),
             pause_max: Duration::from_millis(20),
@@ -137,6 +139,15 @@ impl Server {
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.config()).await.unwrap()
     }
+}
+
+/// An endpoint that can tell the connections of its predecessor that they are gone.
+fn bind(config: &quinn::ServerConfig, address: SocketAddr) -> std::io::Result<quinn::Endpoint> {
+    let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"the same after a restart");
+    let endpoint = quinn::EndpointConfig::new(Arc::new(reset_key));
+    let socket = std::net::UdpSocket::bind(address)?;
+    let runtime = Arc::new(quinn::TokioRuntime);
+    quinn::Endpoint::new(endpoint, Some(config.clone()), socket, runtime)
 }
 
 async fn accept(endpoint: quinn::Endpoint, shared: Arc<Shared>) {
@@ -396,7 +407,10 @@ impl Stream {
                 upload::Event::Data(data) => pieces.push(data),
                 upload::Event::End { number } => {
                     self.ack(number, FragmentState::Received).await?;
-                    acks.wait_for(|open| *open).await.unwrap();
+                    tokio::select! {
+                        open = acks.wait_for(|open| *open) => drop(open.unwrap()),
+                        _ = self.connection.closed() => return Ok(()),
+                    }
                     let init = init.as_ref().unwrap();
                     let pieces = std::mem::take(&mut pieces);
                     let fragment = Fragment::parse(init, pieces, &Limits::default()).unwrap();

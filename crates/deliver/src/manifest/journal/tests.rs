@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use afflux_types::ServerTime;
 
@@ -6,6 +7,7 @@ use super::*;
 use crate::fs::sim::SimFs;
 use crate::settings::Compression;
 use crate::verify::verify_in;
+use crate::write::Moment;
 use crate::write::script::{ROOT, Script, lane, run, stream};
 
 fn scripts() -> Vec<Script> {
@@ -24,9 +26,11 @@ fn archive() -> SimFs {
     let script = &scripts()[0];
     lane.open(script.shard, Position::ZERO).unwrap();
     for slice in script.slices(Position::ZERO) {
-        let now = std::time::Duration::ZERO;
-        lane.write(script.shard, &slice, now, ServerTime::from_millis(0))
-            .unwrap();
+        let now = Moment {
+            elapsed: Duration::ZERO,
+            wall: ServerTime::from_millis(0),
+        };
+        lane.write(script.shard, &slice, now).unwrap();
     }
     lane.seal(script.shard).unwrap();
     fs

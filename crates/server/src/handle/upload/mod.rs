@@ -121,6 +121,8 @@ fn producer_of(session_id: &[u8; 16]) -> u64 {
 impl Session<'_> {
     /// Takes fragments and reports on them until the client ends its direction.
     async fn receive(&mut self) -> Outcome {
+        // A client need not wait for the answer: frames may have come together with its request.
+        self.take_all().await?;
         loop {
             let exchange = &mut *self.exchange;
             let oldest = self.pending.front().map(|(_, accepted)| *accepted);

@@ -8,7 +8,9 @@ use afflux_wire::message::{Activity, Open};
 use afflux_wire::{ALPN, Decoder, EntryLimits, EntryRope, Frame, Item, Stamped};
 use bytes::Bytes;
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream};
+use quinn::{
+    ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, TransportConfig,
+};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{DigitallySignedStruct, SignatureScheme};
@@ -149,7 +151,12 @@ fn client_config(verifier: Arc<Pinned>, own: Option<Own>) -> ClientConfig {
         Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
     };
     tls.alpn_protocols = vec![ALPN.to_vec()];
-    ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
+    let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    // However slow the machine is, only the server's time-outs count.
+    let mut transport = TransportConfig::default();
+    transport.max_idle_timeout(None);
+    config.transport_config(Arc::new(transport));
+    config
 }
 
 /// Trusts the one certificate with a fingerprint.

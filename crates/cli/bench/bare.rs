@@ -1,0 +1,110 @@
+//! The bare transport in two processes of its own, with the product's transport settings: what the
+//! product is compared with.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use afflux_wire::transport::Profile;
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::raw::bare::{self, Load, Report, Threads};
+use super::raw::transport::{Congestion, TransportProfile};
+use crate::args::{BenchBare, Output};
+use crate::printer::Printer;
+
+/// What both sides need to know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Job {
+    profile: TransportProfile,
+    load: Load,
+    millis: u64,
+}
+
+/// Runs `load` between two new processes for `limit`; returns the client's report.
+pub(crate) fn run(load: Load, limit: Duration) -> Result<Report> {
+    let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    let job = Job { profile: product_profile(), load, millis };
+    let job = serde_json::to_string(&job).context("write the job")?;
+    let mut server = Side::start(&job, None)?;
+    let ready = server.line()?;
+    let mut client = Side::start(&job, Some(&ready))?;
+    let report = client.line()?;
+    serde_json::from_str(&report).with_context(|| format!("read {report:?}"))
+}
+
+/// The product's own settings, so that nothing but the product differs.
+fn product_profile() -> TransportProfile {
+    let profile = Profile::default();
+    TransportProfile {
+        mtu_upper_bound: profile.mtu_discovered_max,
+        mtu_initial: profile.mtu_initial,
+        stream_window_bytes: profile.stream_window_bytes,
+        connection_window_bytes: profile.connection_window_bytes,
+        send_window_bytes: profile.send_window_bytes,
+        socket_buffer_bytes: profile.socket_buffer_bytes,
+        segmentation_offload: profile.segmentation_offload,
+        gather: false,
+        congestion: Congestion::Cubic,
+        congestion_window_initial_bytes: None,
+        ack_frequency: None,
+    }
+}
+
+/// One process; ended when dropped.
+struct Side {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Side {
+    fn start(job: &str, ready: Option<&str>) -> Result<Self> {
+        let program = std::env::current_exe().context("find this program")?;
+        let mut child = Command::new(program)
+            .args(["bench", "bare", job])
+            .args(ready)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start a bare side")?;
+        let stdout = child.stdout.take().context("take its output")?;
+        Ok(Self { child, lines: BufReader::new(stdout).lines() })
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let line = self.lines.next().transpose().context("read from a bare side")?;
+        ensure!(line.is_some(), "a bare side ended early");
+        Ok(line.unwrap_or_default())
+    }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The hidden command: one side.
+pub(crate) fn side(args: &BenchBare) -> Result<()> {
+    let job: Job = serde_json::from_str(&args.job).context("read the job")?;
+    let mut printer = Printer::new(Output::Json);
+    let report = match &args.ready {
+        None => {
+            let any = ([127, 0, 0, 1], 0).into();
+            let ready = |ready: &bare::Ready| printer.result(ready, String::new);
+            bare::serve(&job.profile, threads(), any, ready)?
+        }
+        Some(ready) => {
+            let ready = serde_json::from_str(ready).context("read the address")?;
+            bare::send(&job.profile, threads(), &ready, job.load, Duration::from_millis(job.millis))?
+        }
+    };
+    printer.result(&report, String::new)
+}
+
+/// The product's servers run on a pool of workers, one for each core.
+fn threads() -> Threads {
+    Threads::Pool(std::thread::available_parallelism().map_or(1, usize::from))
+}

@@ -1,0 +1,237 @@
+//! `kill -9` of the server at random moments under load, again and again.
+//!
+//! Producers, consumers, an archive and a camera work all the time. Afterwards nothing that was
+//! acknowledged may be lost, nothing may have been delivered or archived twice, no position may have
+//! been given to two records, and the directory must pass `afflux check`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use afflux_client::{
+    AckedBatch, Client, Config, Consumer, ConsumerEvent, ConsumerOptions, From, ProducerOptions, Trust,
+};
+use afflux_testkit::command::Running;
+use afflux_testkit::seed::{Seed, count};
+use afflux_testkit::verify::{History, Id, Place};
+use afflux_testkit::video::{Camera, play, split};
+use afflux_testkit::wait;
+use afflux_types::{Position, ShardId, StreamName};
+use rand::Rng as _;
+use rand::rngs::StdRng;
+use tokio::task::JoinSet;
+
+use crate::support::{World, archived, records, video};
+use crate::video::{assert_each_once, fragments};
+
+/// A consumer that stays, and lets its client find the server again.
+const STEADY: &str = "steady consumer";
+/// A consumer that is dropped now and then, and goes on from the positions that it kept.
+const RESUMED: &str = "resumed consumer";
+const ARCHIVE: &str = "archive";
+
+const PRODUCERS: u32 = 3;
+const FRAGMENTS_PER_ROUND: usize = 3;
+
+/// A client that soon notices a dead server.
+async fn client(world: &World) -> Client {
+    let mut config = Config::new(world.server.quic().to_string(), Trust::LoopbackAny);
+    config.transport.idle_timeout = Duration::from_secs(1);
+    config.transport.keep_alive = Duration::from_millis(200);
+    config.retry.pause_min = Duration::from_millis(5);
+    config.retry.pause_max = Duration::from_millis(50);
+    config.retry.connect_timeout = Duration::from_millis(500);
+    config.retry.give_up_after = Duration::MAX;
+    Client::connect(config).await.unwrap()
+}
+
+fn name(stream: &str) -> StreamName {
+    stream.parse().unwrap()
+}
+
+/// Tells the history about every record of an acknowledged batch.
+fn tell(history: &History, batch: &AckedBatch) {
+    let records = afflux_entry::Batch::new(&batch.body, batch.record_count);
+    for (n, record) in (0..).zip(records) {
+        let record = record.unwrap();
+        let key = std::str::from_utf8(record.partition_key).unwrap();
+        let id = Id::read(key, record.data).unwrap();
+        let place = batch.position.map(|first| Place {
+            shard: batch.shard.get(),
+            position: first.get() + n,
+        });
+        history.acked(id, place);
+    }
+}
+
+/// Sends records until it is told to stop, then waits until all of them are durable.
+async fn produce(client: Client, history: History, id: u32, stop: Arc<AtomicBool>, mut rng: StdRng) {
+    let hook = history.clone();
+    let options = ProducerOptions {
+        batch_bytes: 16 << 10,
+        buffer_bytes_max: 128 << 10,
+        on_acked: Some(Arc::new(move |batch| tell(&hook, batch))),
+        ..ProducerOptions::default()
+    };
+    let producer = client.producer(&name("s"), options).await.unwrap();
+    for counter in 0.. {
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+        let len = if rng.random_ratio(1, 200) { 60_000 } else { rng.random_range(40..1_500) };
+        let id = Id { producer: id, counter };
+        producer.send(&id.key(), id.data(len).as_bytes()).await.unwrap();
+    }
+    producer.flush().await.unwrap();
+}
+
+/// What a consumer has read so far.
+#[derive(Default)]
+struct Progress(BTreeMap<ShardId, Position>);
+
+impl Progress {
+    /// Takes one event in; false when the consumer has ended.
+    async fn step(&mut self, consumer: &mut Consumer, history: &History, reader: &str) -> bool {
+        match consumer.next().await.unwrap() {
+            Some(ConsumerEvent::Batch(batch)) => {
+                for delivered in batch.records() {
+                    let delivered = delivered.unwrap();
+                    let place = Place { shard: delivered.shard.get(), position: delivered.position.get() };
+                    let record = delivered.record;
+                    history.delivered(reader, Some(place), record.partition_key.as_str(), &record.data);
+                }
+                self.0.insert(batch.shard(), batch.end());
+                true
+            }
+            Some(ConsumerEvent::Lagged { .. }) => panic!("retention deleted what was to be read"),
+            Some(_) => true,
+            None => false,
+        }
+    }
+}
+
+async fn consume_steadily(client: Client, history: History) {
+    let mut consumer = client.consumer(&name("s"), ConsumerOptions::default()).await.unwrap();
+    let mut progress = Progress::default();
+    while progress.step(&mut consumer, &history, STEADY).await {}
+}
+
+async fn consume_in_pieces(client: Client, history: History, mut rng: StdRng) {
+    let mut progress = Progress::default();
+    loop {
+        let from = From::Positions(progress.0.clone());
+        let options = ConsumerOptions { from, ..ConsumerOptions::default() };
+        // A server that is away fails this one request; a real consumer would try again, too.
+        let Ok(mut consumer) = client.consumer(&name("s"), options).await else { continue };
+        for _ in 0..rng.random_range(1..400) {
+            if !progress.step(&mut consumer, &history, RESUMED).await {
+                return;
+            }
+        }
+    }
+}
+
+/// A camera that makes a few fragments in each round.
+struct Filming {
+    upload: Running,
+    parts: Vec<Vec<u8>>,
+    sent: usize,
+}
+
+impl Filming {
+    fn start(world: &World, rounds: u64) -> Self {
+        let fragments = u32::try_from(rounds).unwrap() * 3;
+        let camera = Camera { samples: fragments * 5, samples_per_fragment: 5, ..Camera::short(1) };
+        let (init, parts) = split(&camera.film());
+        let spool = world.file("spool");
+        std::fs::create_dir(&spool).unwrap();
+        let args = ["video", "put", "cam", "-", "--spool", spool.to_str().unwrap()];
+        let mut upload = world.afflux.spawn(&args);
+        upload.write(&init);
+        Self { upload, parts, sent: 0 }
+    }
+
+    fn go_on(&mut self) {
+        let end = (self.sent + FRAGMENTS_PER_ROUND).min(self.parts.len());
+        self.upload.write(&self.parts[self.sent..end].concat());
+        self.sent = end;
+    }
+
+    async fn finish(self, world: &World) {
+        self.upload.wait().ok();
+        assert_each_once(&fragments(&world.peer().await, "cam").await, self.sent);
+        let out = world.file("clip.mp4");
+        let range = ["--from", "2000-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z"];
+        let mut args = vec!["video", "clip", "cam", "-o", out.to_str().unwrap()];
+        args.extend(range);
+        world.afflux.run(&args).ok();
+        assert_eq!(play(&out), 5 * self.sent as u64);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
+    let mut seed = Seed::from_env();
+    let rounds = count("AFFLUX_CRASH_ROUNDS", 50);
+    let mut world = World::with_config("[storage]\nsegment_bytes_min = 65536\nsegment_bytes_max = 4194304\n");
+    let peer = world.peer().await;
+    peer.create(records("s", 2)).await;
+    peer.create(video("cam")).await;
+    let archive = world.file("archive");
+    std::fs::create_dir(&archive).unwrap();
+    let add = ["archive", "add", "s", archive.to_str().unwrap(), "--compression", "none"];
+    world.ok(&[&add[..], &["--file-seconds", "1", "--file-bytes", "200000"]].concat());
+
+    let history = History::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut producers = JoinSet::new();
+    for id in 0..PRODUCERS {
+        let client = client(&world).await;
+        producers.spawn(produce(client, history.clone(), id, Arc::clone(&stop), seed.derive(id.into())));
+    }
+    let mut consumers = JoinSet::new();
+    consumers.spawn(consume_steadily(client(&world).await, history.clone()));
+    consumers.spawn(consume_in_pieces(client(&world).await, history.clone(), seed.derive(100)));
+    let mut camera = Filming::start(&world, rounds);
+
+    for round in 0..rounds {
+        camera.go_on();
+        let enough = history.acked_count() + seed.random_range(1..400);
+        wait::until_true(&format!("records are acknowledged in round {round}"), || {
+            history.acked_count() >= enough
+        });
+        world.server.kill();
+        while seed.random_ratio(1, 5) {
+            world.server.stumble(seed.random_range(0..10));
+        }
+        world.server.restart();
+    }
+
+    stop.store(true, Ordering::SeqCst);
+    while let Some(done) = wait::ends("all producers are done", producers.join_next()).await {
+        done.unwrap();
+    }
+    for reader in [STEADY, RESUMED] {
+        wait::until_true(&format!("the {reader} has everything"), || {
+            history.is_broken() || history.has_all(reader)
+        });
+        history.assert_kept(reader);
+    }
+    consumers.abort_all();
+    camera.finish(&world).await;
+
+    let stored: u64 = world.peer().await.describe("s").await.shards.iter().map(|shard| shard.durable).sum();
+    wait::until_true("everything is archived", || {
+        let list = world.afflux.run(&["archive", "list", "--output", "json"]).json();
+        list[0]["records"].as_u64() == Some(stored)
+    });
+    for record in archived(&archive, "s") {
+        let number = record.number;
+        let place = Place { shard: number.shard().get(), position: number.position().get() };
+        history.delivered(ARCHIVE, Some(place), &record.key, record.data.as_bytes());
+    }
+    let verdict = history.assert_kept(ARCHIVE);
+    assert_eq!(verdict.delivered as u64, stored);
+    assert!(verdict.acked as u64 >= rounds);
+}
