@@ -5,12 +5,14 @@
 //! been given to two records, and the directory must pass `afflux check`.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use afflux_client::{
-    AckedBatch, Client, Config, Consumer, ConsumerEvent, ConsumerOptions, From, ProducerOptions, Trust,
+    AckedBatch, Client, Config, Consumer, ConsumerEvent, ConsumerOptions, From, ProducerOptions,
+    Trust,
 };
 use afflux_testkit::command::Running;
 use afflux_testkit::seed::{Seed, count};
@@ -18,11 +20,12 @@ use afflux_testkit::verify::{History, Id, Place};
 use afflux_testkit::video::{Camera, play, split};
 use afflux_testkit::wait;
 use afflux_types::{Position, ShardId, StreamName};
+use afflux_wire::message::{Command, MergeShards, SplitShard};
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use tokio::task::JoinSet;
 
-use crate::support::{World, archived, records, video};
+use crate::support::{World, archived, durable, records, video};
 use crate::video::{assert_each_once, fragments};
 
 /// A consumer that stays, and lets its client find the server again.
@@ -66,7 +69,13 @@ fn tell(history: &History, batch: &AckedBatch) {
 }
 
 /// Sends records until it is told to stop, then waits until all of them are durable.
-async fn produce(client: Client, history: History, id: u32, stop: Arc<AtomicBool>, mut rng: StdRng) {
+async fn produce(
+    client: Client,
+    history: History,
+    id: u32,
+    stop: Arc<AtomicBool>,
+    mut rng: StdRng,
+) {
     let hook = history.clone();
     let options = ProducerOptions {
         batch_bytes: 16 << 10,
@@ -79,9 +88,19 @@ async fn produce(client: Client, history: History, id: u32, stop: Arc<AtomicBool
         if stop.load(Ordering::SeqCst) {
             break;
         }
-        let len = if rng.random_ratio(1, 200) { 60_000 } else { rng.random_range(40..1_500) };
-        let id = Id { producer: id, counter };
-        producer.send(&id.key(), id.data(len).as_bytes()).await.unwrap();
+        let len = if rng.random_ratio(1, 200) {
+            60_000
+        } else {
+            rng.random_range(40..1_500)
+        };
+        let id = Id {
+            producer: id,
+            counter,
+        };
+        producer
+            .send(&id.key(), id.data(len).as_bytes())
+            .await
+            .unwrap();
     }
     producer.flush().await.unwrap();
 }
@@ -97,9 +116,17 @@ impl Progress {
             Some(ConsumerEvent::Batch(batch)) => {
                 for delivered in batch.records() {
                     let delivered = delivered.unwrap();
-                    let place = Place { shard: delivered.shard.get(), position: delivered.position.get() };
+                    let place = Place {
+                        shard: delivered.shard.get(),
+                        position: delivered.position.get(),
+                    };
                     let record = delivered.record;
-                    history.delivered(reader, Some(place), record.partition_key.as_str(), &record.data);
+                    history.delivered(
+                        reader,
+                        Some(place),
+                        record.partition_key.as_str(),
+                        &record.data,
+                    );
                 }
                 self.0.insert(batch.shard(), batch.end());
                 true
@@ -112,7 +139,10 @@ impl Progress {
 }
 
 async fn consume_steadily(client: Client, history: History) {
-    let mut consumer = client.consumer(&name("s"), ConsumerOptions::default()).await.unwrap();
+    let mut consumer = client
+        .consumer(&name("s"), ConsumerOptions::default())
+        .await
+        .unwrap();
     let mut progress = Progress::default();
     while progress.step(&mut consumer, &history, STEADY).await {}
 }
@@ -121,9 +151,14 @@ async fn consume_in_pieces(client: Client, history: History, mut rng: StdRng) {
     let mut progress = Progress::default();
     loop {
         let from = From::Positions(progress.0.clone());
-        let options = ConsumerOptions { from, ..ConsumerOptions::default() };
+        let options = ConsumerOptions {
+            from,
+            ..ConsumerOptions::default()
+        };
         // A server that is away fails this one request; a real consumer would try again, too.
-        let Ok(mut consumer) = client.consumer(&name("s"), options).await else { continue };
+        let Ok(mut consumer) = client.consumer(&name("s"), options).await else {
+            continue;
+        };
         for _ in 0..rng.random_range(1..400) {
             if !progress.step(&mut consumer, &history, RESUMED).await {
                 return;
@@ -142,14 +177,29 @@ struct Filming {
 impl Filming {
     fn start(world: &World, rounds: u64) -> Self {
         let fragments = u32::try_from(rounds).unwrap() * 3;
-        let camera = Camera { samples: fragments * 5, samples_per_fragment: 5, ..Camera::short(1) };
+        let camera = Camera {
+            samples: fragments * 5,
+            samples_per_fragment: 5,
+            ..Camera::short(1)
+        };
         let (init, parts) = split(&camera.film());
         let spool = world.file("spool");
         std::fs::create_dir(&spool).unwrap();
-        let args = ["video", "put", "cam", "-", "--spool", spool.to_str().unwrap()];
+        let args = [
+            "video",
+            "put",
+            "cam",
+            "-",
+            "--spool",
+            spool.to_str().unwrap(),
+        ];
         let mut upload = world.afflux.spawn(&args);
         upload.write(&init);
-        Self { upload, parts, sent: 0 }
+        Self {
+            upload,
+            parts,
+            sent: 0,
+        }
     }
 
     fn go_on(&mut self) {
@@ -162,7 +212,12 @@ impl Filming {
         self.upload.wait().ok();
         assert_each_once(&fragments(&world.peer().await, "cam").await, self.sent);
         let out = world.file("clip.mp4");
-        let range = ["--from", "2000-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z"];
+        let range = [
+            "--from",
+            "2000-01-01T00:00:00Z",
+            "--to",
+            "2100-01-01T00:00:00Z",
+        ];
         let mut args = vec!["video", "clip", "cam", "-o", out.to_str().unwrap()];
         args.extend(range);
         world.afflux.run(&args).ok();
@@ -170,68 +225,180 @@ impl Filming {
     }
 }
 
+/// Producers and consumers at work.
+struct Load {
+    history: History,
+    stop: Arc<AtomicBool>,
+    producers: JoinSet<()>,
+    consumers: JoinSet<()>,
+}
+
+impl Load {
+    async fn start(world: &World, seed: &Seed) -> Self {
+        let mut load = Self {
+            history: History::new(),
+            stop: Arc::default(),
+            producers: JoinSet::new(),
+            consumers: JoinSet::new(),
+        };
+        for id in 0..PRODUCERS {
+            let client = client(world).await;
+            let (history, stop) = (load.history.clone(), Arc::clone(&load.stop));
+            let rng = seed.derive(id.into());
+            load.producers
+                .spawn(produce(client, history, id, stop, rng));
+        }
+        let (client, history) = (client(world).await, load.history.clone());
+        load.consumers
+            .spawn(consume_in_pieces(client.clone(), history, seed.derive(100)));
+        let history = load.history.clone();
+        load.consumers.spawn(consume_steadily(client, history));
+        load
+    }
+
+    /// Waits until more records are acknowledged, at least one and at most `most`.
+    fn go_on(&mut self, seed: &mut Seed, most: usize) {
+        let enough = self.history.acked_count() + seed.random_range(1..=most);
+        wait::until_true("more records are acknowledged", || {
+            self.look();
+            self.history.acked_count() >= enough
+        });
+    }
+
+    /// Stops the producers, lets the consumers catch up, and judges both of them.
+    async fn finish(mut self) -> History {
+        self.stop.store(true, Ordering::SeqCst);
+        while let Some(done) =
+            wait::ends("all producers are done", self.producers.join_next()).await
+        {
+            done.unwrap();
+        }
+        for reader in [STEADY, RESUMED] {
+            wait::until_true(&format!("the {reader} has everything"), || {
+                self.look();
+                self.history.is_broken() || self.history.has_all(reader)
+            });
+            self.history.assert_kept(reader);
+        }
+        self.history
+    }
+
+    /// Fails at once if a producer or a consumer has failed.
+    fn look(&mut self) {
+        for tasks in [&mut self.producers, &mut self.consumers] {
+            if let Some(ended) = tasks.try_join_next() {
+                ended.unwrap();
+                panic!("a task has ended while the load goes on");
+            }
+        }
+    }
+}
+
+/// An archive of the stream, without compression, in small files.
+fn archive(world: &World) -> PathBuf {
+    let directory = world.file("archive");
+    std::fs::create_dir(&directory).unwrap();
+    let settings = "--compression none --file-seconds 1 --file-bytes 200000";
+    let mut add = vec!["archive", "add", "s", directory.to_str().unwrap()];
+    add.extend(settings.split(' '));
+    world.ok(&add);
+    directory
+}
+
+/// Waits until everything is archived and judges the archive.
+async fn judge_archive(world: &World, directory: &Path, history: &History) {
+    let stored = durable(&world.peer().await, "s").await;
+    wait::until_true("everything is archived", || {
+        let list = ["archive", "list", "--output", "json"];
+        world.afflux.run(&list).json()[0]["records"].as_u64() == Some(stored)
+    });
+    for record in archived(directory, "s") {
+        let number = record.number;
+        let place = Place {
+            shard: number.shard().get(),
+            position: number.position().get(),
+        };
+        history.delivered(ARCHIVE, Some(place), &record.key, record.data.as_bytes());
+    }
+    assert_eq!(history.assert_kept(ARCHIVE).delivered as u64, stored);
+}
+
+/// Kills the server and starts it again, sometimes after starts that are cut off, too.
+fn kill_and_restart(world: &mut World, seed: &mut Seed) {
+    world.server.kill();
+    while seed.random_ratio(1, 5) {
+        world.server.stumble(seed.random_range(0..10));
+    }
+    world.server.restart();
+}
+
+const SMALL_SEGMENTS: &str = "[storage]\nsegment_bytes_min = 65536\nsegment_bytes_max = 4194304\n";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
     let mut seed = Seed::from_env();
     let rounds = count("AFFLUX_CRASH_ROUNDS", 50);
-    let mut world = World::with_config("[storage]\nsegment_bytes_min = 65536\nsegment_bytes_max = 4194304\n");
+    let mut world = World::with_config(SMALL_SEGMENTS);
     let peer = world.peer().await;
     peer.create(records("s", 2)).await;
     peer.create(video("cam")).await;
-    let archive = world.file("archive");
-    std::fs::create_dir(&archive).unwrap();
-    let add = ["archive", "add", "s", archive.to_str().unwrap(), "--compression", "none"];
-    world.ok(&[&add[..], &["--file-seconds", "1", "--file-bytes", "200000"]].concat());
-
-    let history = History::new();
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut producers = JoinSet::new();
-    for id in 0..PRODUCERS {
-        let client = client(&world).await;
-        producers.spawn(produce(client, history.clone(), id, Arc::clone(&stop), seed.derive(id.into())));
-    }
-    let mut consumers = JoinSet::new();
-    consumers.spawn(consume_steadily(client(&world).await, history.clone()));
-    consumers.spawn(consume_in_pieces(client(&world).await, history.clone(), seed.derive(100)));
+    let directory = archive(&world);
     let mut camera = Filming::start(&world, rounds);
-
-    for round in 0..rounds {
+    let mut load = Load::start(&world, &seed).await;
+    for _ in 0..rounds {
         camera.go_on();
-        let enough = history.acked_count() + seed.random_range(1..400);
-        wait::until_true(&format!("records are acknowledged in round {round}"), || {
-            history.acked_count() >= enough
-        });
-        world.server.kill();
-        while seed.random_ratio(1, 5) {
-            world.server.stumble(seed.random_range(0..10));
-        }
-        world.server.restart();
+        load.go_on(&mut seed, 400);
+        kill_and_restart(&mut world, &mut seed);
     }
-
-    stop.store(true, Ordering::SeqCst);
-    while let Some(done) = wait::ends("all producers are done", producers.join_next()).await {
-        done.unwrap();
-    }
-    for reader in [STEADY, RESUMED] {
-        wait::until_true(&format!("the {reader} has everything"), || {
-            history.is_broken() || history.has_all(reader)
-        });
-        history.assert_kept(reader);
-    }
-    consumers.abort_all();
+    let history = load.finish().await;
     camera.finish(&world).await;
+    judge_archive(&world, &directory, &history).await;
+}
 
-    let stored: u64 = world.peer().await.describe("s").await.shards.iter().map(|shard| shard.durable).sum();
-    wait::until_true("everything is archived", || {
-        let list = world.afflux.run(&["archive", "list", "--output", "json"]).json();
-        list[0]["records"].as_u64() == Some(stored)
-    });
-    for record in archived(&archive, "s") {
-        let number = record.number;
-        let place = Place { shard: number.shard().get(), position: number.position().get() };
-        history.delivered(ARCHIVE, Some(place), &record.key, record.data.as_bytes());
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_that_split_and_merge_while_the_server_is_killed_lose_and_repeat_nothing() {
+    let mut seed = Seed::from_env();
+    let mut world = World::with_config(SMALL_SEGMENTS);
+    world.peer().await.create(records("s", 1)).await;
+    let directory = archive(&world);
+    let mut load = Load::start(&world, &seed).await;
+    for _ in 0..count("AFFLUX_RESHARD_ROUNDS", 12) {
+        load.go_on(&mut seed, 200);
+        let change = change_of_shards(&world, &mut seed).await;
+        let client = client(&world).await;
+        // Whether it takes place is unknown: the server may die before, during or after it.
+        let changing = tokio::spawn(async move { client.admin(change).await.map(drop) });
+        if seed.random_ratio(1, 2) {
+            load.go_on(&mut seed, 100);
+        }
+        kill_and_restart(&mut world, &mut seed);
+        let _ = changing.await.unwrap();
     }
-    let verdict = history.assert_kept(ARCHIVE);
-    assert_eq!(verdict.delivered as u64, stored);
-    assert!(verdict.acked as u64 >= rounds);
+    let history = load.finish().await;
+    judge_archive(&world, &directory, &history).await;
+    let shards = world.peer().await.describe("s").await.shards;
+    assert!(shards.len() > 1, "no split ever took place");
+}
+
+/// A split of an open shard, or a merge of two that touch.
+async fn change_of_shards(world: &World, seed: &mut Seed) -> Command {
+    let shards = world.peer().await.describe("s").await.shards;
+    let mut open: Vec<_> = shards.iter().filter(|shard| !shard.closed).collect();
+    open.sort_by_key(|shard| shard.range.map(|range| (range.start_high, range.start_low)));
+    let stream = "s".to_owned();
+    let at = seed.random_range(0..open.len());
+    if open.len() > 4 || (at + 1 < open.len() && seed.random_ratio(1, 2)) {
+        let at = at.min(open.len() - 2);
+        Command::MergeShards(MergeShards {
+            stream,
+            shard: open[at].shard,
+            adjacent: open[at + 1].shard,
+        })
+    } else {
+        Command::SplitShard(SplitShard {
+            stream,
+            shard: open[at].shard,
+            ..SplitShard::default()
+        })
+    }
 }

@@ -8,8 +8,11 @@
 //! - `crash`: `kill -9` at random moments under load.
 //! - `support`: a server with a directory of its own, and shorthands for all of these.
 #![allow(
+    clippy::excessive_nesting,
+    clippy::panic,
+    clippy::too_many_lines,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, also in its helpers"
+    reason = "a test fails by panicking, also in its helpers, and reads as one story"
 )]
 
 mod cli;

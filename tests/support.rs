@@ -50,7 +50,13 @@ impl World {
             .args(&["--config", file.to_str().unwrap()])
             .start();
         let afflux = Afflux::new(BINARY).at(server.quic());
-        Self { server, afflux, data_dir, dir, damaged: false }
+        Self {
+            server,
+            afflux,
+            data_dir,
+            dir,
+            damaged: false,
+        }
     }
 
     /// A connection that keeps no rules.
@@ -87,17 +93,33 @@ impl Drop for World {
         let stopped = self.server.is_running();
         if stopped {
             let status = self.server.terminate();
-            assert!(status.success(), "the server ended with {status}:\n{}", self.server.stderr());
+            assert!(
+                status.success(),
+                "the server ended with {status}:\n{}",
+                self.server.stderr()
+            );
         }
         let stderr = self.server.stderr();
-        assert!(!stderr.contains("panicked at"), "the server panicked:\n{stderr}");
+        assert!(
+            !stderr.contains("panicked at"),
+            "the server panicked:\n{stderr}"
+        );
         if self.damaged {
             return;
         }
-        let checked = Afflux::new(BINARY).run(&["check", self.data_dir.to_str().unwrap(), "--output", "json"]);
+        let checked = Afflux::new(BINARY).run(&[
+            "check",
+            self.data_dir.to_str().unwrap(),
+            "--output",
+            "json",
+        ]);
         if stopped {
             let report = checked.json();
-            assert_eq!(report["findings"].as_array().map(Vec::len), Some(0), "{report:#}");
+            assert_eq!(
+                report["findings"].as_array().map(Vec::len),
+                Some(0),
+                "{report:#}"
+            );
         } else {
             // After kill -9 a torn tail is in order, damage is not.
             let report: serde_json::Value = serde_json::from_str(checked.text()).unwrap();
@@ -108,12 +130,20 @@ impl Drop for World {
 
 /// A stream of records.
 pub(crate) fn records(name: &str, shards: u32) -> CreateStream {
-    CreateStream { stream: name.to_owned(), shards, ..CreateStream::default() }
+    CreateStream {
+        stream: name.to_owned(),
+        shards,
+        ..CreateStream::default()
+    }
 }
 
 /// A stream of video.
 pub(crate) fn video(name: &str) -> CreateStream {
-    CreateStream { stream: name.to_owned(), kind: StreamKind::Video.into(), ..CreateStream::default() }
+    CreateStream {
+        stream: name.to_owned(),
+        kind: StreamKind::Video.into(),
+        ..CreateStream::default()
+    }
 }
 
 /// To produce to the shard of a stream without an identity.
@@ -123,7 +153,11 @@ pub(crate) fn produce(stream: &str, shard: u32) -> Activity {
 
 /// To produce to the shard of a stream as a producer whose retries are recognised.
 pub(crate) fn produce_as(stream: &str, shard: u32, producer_id: u64) -> Activity {
-    Activity::Produce(Produce { stream: stream.to_owned(), shard, producer_id })
+    Activity::Produce(Produce {
+        stream: stream.to_owned(),
+        shard,
+        producer_id,
+    })
 }
 
 /// To read the shard of a stream with a credit of 1 MiB.
@@ -139,7 +173,12 @@ pub(crate) fn subscribe(stream: &str, shard: u32, from: Option<From>) -> Activit
 
 /// Records that a stream's shards hold in all.
 pub(crate) async fn durable(peer: &Peer, stream: &str) -> u64 {
-    peer.describe(stream).await.shards.iter().map(|shard| shard.durable).sum()
+    peer.describe(stream)
+        .await
+        .shards
+        .iter()
+        .map(|shard| shard.durable)
+        .sum()
 }
 
 /// Opens a shard for entries and reads that it is open.
@@ -163,7 +202,11 @@ pub(crate) async fn acks(exchange: &mut Exchange) -> Acks {
 pub(crate) async fn assert_serves(world: &World) {
     let peer = world.peer().await;
     let name = "still-serving";
-    let known = peer.admin(afflux_wire::message::Command::CreateStream(records(name, 1))).await;
+    let known = peer
+        .admin(afflux_wire::message::Command::CreateStream(records(
+            name, 1,
+        )))
+        .await;
     drop(known);
     let mut exchange = produce_opened(&peer, produce(name, 0)).await;
     exchange.bytes(peer::batch(&[("key", b"data")], None)).await;
@@ -220,13 +263,18 @@ pub(crate) struct Archived {
 pub(crate) fn archived(directory: &Path, stream: &str) -> Vec<Archived> {
     let mut records = Vec::new();
     for manifest in files_below(&directory.join(stream), "jsonl") {
-        if manifest.file_name().is_none_or(|name| name != "manifest.jsonl") {
+        if manifest
+            .file_name()
+            .is_none_or(|name| name != "manifest.jsonl")
+        {
             continue;
         }
         let shard = manifest.parent().unwrap();
         for line in std::fs::read_to_string(&manifest).unwrap().lines() {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            let Some(path) = line["file"]["path"].as_str() else { continue };
+            let Some(path) = line["file"]["path"].as_str() else {
+                continue;
+            };
             let text = std::fs::read_to_string(shard.join(path)).unwrap();
             records.extend(text.lines().map(|line| {
                 let record: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -15,7 +15,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("afflux-engine", &["types", "entry", "log"]),
     ("afflux-client", &["types", "entry", "wire", "media"]),
     ("afflux-deliver", &["types", "entry", "engine", "media"]),
-    ("afflux-server", &["types", "entry", "log", "wire", "media", "engine", "deliver"]),
+    (
+        "afflux-server",
+        &[
+            "types", "entry", "log", "wire", "media", "engine", "deliver",
+        ],
+    ),
 ];
 
 /// Crates that do no I/O: names that must not appear in their sources.
@@ -41,7 +46,16 @@ fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
-                if !["target", ".git", ".venv", "node_modules", "corpus", "artifacts"].contains(&name.as_str()) {
+                if ![
+                    "target",
+                    ".git",
+                    ".venv",
+                    "node_modules",
+                    "corpus",
+                    "artifacts",
+                ]
+                .contains(&name.as_str())
+                {
                     open.push(path);
                 }
             } else if path.extension().is_some_and(|found| found == extension) {
@@ -54,12 +68,20 @@ fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 fn relative(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap().to_string_lossy().into_owned()
+    path.strip_prefix(root())
+        .unwrap()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn dependencies(manifest: &toml::Table, table: &str) -> BTreeSet<String> {
     let names = manifest.get(table).and_then(toml::Value::as_table);
-    names.into_iter().flatten().map(|(name, _)| name.clone()).filter(|name| name.starts_with("afflux-")).collect()
+    names
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .filter(|name| name.starts_with("afflux-"))
+        .collect()
 }
 
 #[test]
@@ -67,16 +89,23 @@ fn crates_depend_only_downwards() {
     let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
     for entry in fs::read_dir(root().join("crates")).unwrap() {
         let path = entry.unwrap().path().join("Cargo.toml");
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
         let manifest: toml::Table = text.parse().unwrap();
         let name = manifest["package"]["name"].as_str().unwrap();
         if name == "afflux-testkit" {
             continue;
         }
-        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} is not in the table of arrows"));
+        let allowed = allowed
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} is not in the table of arrows"));
         for dependency in dependencies(&manifest, "dependencies") {
             let short = dependency.trim_start_matches("afflux-");
-            assert!(allowed.contains(&short), "{name} may not depend on {dependency}");
+            assert!(
+                allowed.contains(&short),
+                "{name} may not depend on {dependency}"
+            );
         }
     }
 }
@@ -110,12 +139,19 @@ fn unsafe_stands_only_where_it_is_argued() {
             let code = line.split("//").next().unwrap().trim_start();
             code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl")
         });
-        assert!(!found || UNSAFE_MODULES.contains(&name.as_str()), "{name} holds unsafe code");
+        assert!(
+            !found || UNSAFE_MODULES.contains(&name.as_str()),
+            "{name} holds unsafe code"
+        );
     }
     for entry in fs::read_dir(root().join("crates")).unwrap() {
         let lib = entry.unwrap().path().join("src/lib.rs");
-        let Ok(text) = fs::read_to_string(&lib) else { continue };
-        let has_module = UNSAFE_MODULES.iter().any(|module| root().join(module).starts_with(lib.parent().unwrap()));
+        let Ok(text) = fs::read_to_string(&lib) else {
+            continue;
+        };
+        let has_module = UNSAFE_MODULES
+            .iter()
+            .any(|module| root().join(module).starts_with(lib.parent().unwrap()));
         assert!(
             has_module || text.contains("#![forbid(unsafe_code)]"),
             "{} does not forbid unsafe code",
@@ -126,18 +162,25 @@ fn unsafe_stands_only_where_it_is_argued() {
 
 /// The lines of a file up to its inline test module.
 fn without_tests(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().take_while(|line| !line.starts_with("#[cfg(test)]") && !line.starts_with("#[cfg(all(test"))
+    text.lines()
+        .take_while(|line| !line.starts_with("#[cfg(test)]") && !line.starts_with("#[cfg(all(test"))
 }
 
 #[test]
 fn files_stay_short() {
     for path in files(&root().join("crates"), "rs") {
         let name = relative(&path);
-        if LONG_FILES.contains(&name.as_str()) || name.contains("/tests") || name.ends_with("tests.rs") {
+        if LONG_FILES.contains(&name.as_str())
+            || name.contains("/tests")
+            || name.ends_with("tests.rs")
+        {
             continue;
         }
         let lines = without_tests(&fs::read_to_string(&path).unwrap()).count();
-        assert!(lines <= FILE_LINES_MAX, "{name} has {lines} lines; {FILE_LINES_MAX} are the most");
+        assert!(
+            lines <= FILE_LINES_MAX,
+            "{name} has {lines} lines; {FILE_LINES_MAX} are the most"
+        );
     }
 }
 
@@ -145,7 +188,11 @@ fn files_stay_short() {
 fn files_open_with_a_sentence() {
     for path in files(&root().join("crates"), "rs") {
         let text = fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("//!"), "{} does not open with a //! doc", relative(&path));
+        assert!(
+            text.starts_with("//!"),
+            "{} does not open with a //! doc",
+            relative(&path)
+        );
     }
 }
 
@@ -164,9 +211,9 @@ fn every_source_file_is_declared() {
             dir.with_extension("rs"),
         ];
         let declaration = format!("mod {stem};");
-        let declared = parents.iter().any(|parent| {
-            fs::read_to_string(parent).is_ok_and(|text| text.contains(&declaration))
-        });
+        let declared = parents
+            .iter()
+            .any(|parent| fs::read_to_string(parent).is_ok_and(|text| text.contains(&declaration)));
         assert!(declared, "no module declares {}", relative(&path));
     }
 }
@@ -175,8 +222,14 @@ fn every_source_file_is_declared() {
 fn no_assertion_is_a_bare_match() {
     for path in files(root(), "rs") {
         let text = fs::read_to_string(&path).unwrap();
-        let bare = text.lines().any(|line| line.trim_start().starts_with("matches!(") && line.trim_end().ends_with(");"));
-        assert!(!bare, "{} has a matches! that asserts nothing", relative(&path));
+        let bare = text.lines().any(|line| {
+            line.trim_start().starts_with("matches!(") && line.trim_end().ends_with(");")
+        });
+        assert!(
+            !bare,
+            "{} has a matches! that asserts nothing",
+            relative(&path)
+        );
     }
 }
 
@@ -185,13 +238,19 @@ fn markdown_links_lead_somewhere() {
     for path in files(root(), "md") {
         let text = fs::read_to_string(&path).unwrap();
         for part in text.split("](").skip(1) {
-            let Some((target, _)) = part.split_once(')') else { continue };
+            let Some((target, _)) = part.split_once(')') else {
+                continue;
+            };
             let target = target.split('#').next().unwrap();
             if target.is_empty() || target.contains("://") || target.contains(' ') {
                 continue;
             }
             let file = path.parent().unwrap().join(target);
-            assert!(file.exists(), "{} links to {target}, which does not exist", relative(&path));
+            assert!(
+                file.exists(),
+                "{} links to {target}, which does not exist",
+                relative(&path)
+            );
         }
     }
 }
@@ -213,8 +272,10 @@ fn every_fixture_folder_says_where_it_came_from() {
 
 #[test]
 fn every_fuzz_target_is_listed() {
-    let manifest: toml::Table =
-        fs::read_to_string(root().join("tests/fuzz/Cargo.toml")).unwrap().parse().unwrap();
+    let manifest: toml::Table = fs::read_to_string(root().join("tests/fuzz/Cargo.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
     let listed: BTreeSet<String> = manifest["bin"]
         .as_array()
         .unwrap()
@@ -223,7 +284,12 @@ fn every_fuzz_target_is_listed() {
         .collect();
     let found: BTreeSet<String> = files(&root().join("tests/fuzz/fuzz_targets"), "rs")
         .iter()
-        .map(|path| format!("fuzz_targets/{}", path.file_name().unwrap().to_string_lossy()))
+        .map(|path| {
+            format!(
+                "fuzz_targets/{}",
+                path.file_name().unwrap().to_string_lossy()
+            )
+        })
         .collect();
     assert_eq!(listed, found);
 }
@@ -233,8 +299,13 @@ fn readme_names_every_limit() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let limits = fs::read_to_string(root().join("crates/types/src/limits.rs")).unwrap();
     for line in limits.lines() {
-        let Some(rest) = line.strip_prefix("pub const ") else { continue };
+        let Some(rest) = line.strip_prefix("pub const ") else {
+            continue;
+        };
         let name = rest.split(':').next().unwrap();
-        assert!(readme.contains(&format!("`{name}`")), "README.md does not name the limit {name}");
+        assert!(
+            readme.contains(&format!("`{name}`")),
+            "README.md does not name the limit {name}"
+        );
     }
 }

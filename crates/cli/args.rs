@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 /// Ingest records and video over QUIC, keep them durably, push them to many consumers.
 #[derive(Debug, Parser)]
@@ -52,6 +53,11 @@ pub(crate) enum Command {
     Bench(Bench),
 }
 
+/// A number that is not zero: in the protocol zero stands for the default, which nobody types.
+fn from_one() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(1..)
+}
+
 /// Where the server is and how to talk to it.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
@@ -65,7 +71,13 @@ pub(crate) struct Connection {
     )]
     pub(crate) server: String,
     /// A bearer token; only servers beyond loopback ask for one.
-    #[arg(long, env = "AFFLUX_TOKEN", hide_env_values = true, value_name = "TOKEN", global = true)]
+    #[arg(
+        long,
+        env = "AFFLUX_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        global = true
+    )]
     pub(crate) token: Option<String>,
     /// The SHA-256 fingerprint of the server's certificate; not needed on loopback.
     #[arg(long, env = "AFFLUX_FINGERPRINT", value_name = "HEX", global = true)]
@@ -103,7 +115,9 @@ pub(crate) struct Listen {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  afflux serve --data-dir ./data\n  afflux serve --config /etc/afflux/config.toml")]
+#[command(
+    after_help = "Examples:\n  afflux serve --data-dir ./data\n  afflux serve --config /etc/afflux/config.toml"
+)]
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) listen: Listen,
@@ -128,7 +142,9 @@ pub(crate) struct Demo {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Stream {
     /// Create a stream of records.
-    #[command(after_help = "Examples:\n  afflux stream create orders --shards 4\n  afflux stream create ticks --durability os")]
+    #[command(
+        after_help = "Examples:\n  afflux stream create orders --shards 4\n  afflux stream create ticks --durability os"
+    )]
     Create(StreamCreate),
     /// List all streams.
     List(ConnectionOnly),
@@ -137,7 +153,9 @@ pub(crate) enum Stream {
     /// Delete a stream and everything in it.
     Delete(StreamName),
     /// Split a shard in two.
-    #[command(after_help = "Examples:\n  afflux stream split orders --shard 0\n  afflux stream split orders --shard 0 --at 85070591730234615865843651857942052864")]
+    #[command(
+        after_help = "Examples:\n  afflux stream split orders --shard 0\n  afflux stream split orders --shard 0 --at 85070591730234615865843651857942052864"
+    )]
     Split(StreamSplit),
     /// Merge two adjacent shards.
     Merge(StreamMerge),
@@ -168,10 +186,10 @@ pub(crate) enum Durability {
 #[derive(Debug, Args)]
 pub(crate) struct StreamSettings {
     /// How long records are kept.
-    #[arg(long, default_value_t = 24, value_name = "HOURS")]
+    #[arg(long, default_value_t = 24, value_name = "HOURS", value_parser = from_one())]
     pub(crate) retention_hours: u64,
     /// How many bytes each shard keeps at most.
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = from_one())]
     pub(crate) retention_bytes: Option<u64>,
     /// What an acknowledgement promises.
     #[arg(long, value_enum, default_value_t = Durability::Fsync)]
@@ -183,18 +201,18 @@ pub(crate) struct StreamCreate {
     /// The stream's name: letters, digits, '_', '.' and '-'.
     pub(crate) name: String,
     /// How many shards it starts with.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub(crate) shards: u32,
     #[command(flatten)]
     pub(crate) settings: StreamSettings,
     /// The largest record, key and data together; at most 10 MiB.
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = from_one())]
     pub(crate) record_bytes_max: Option<u64>,
     /// Bytes that each shard takes in a second.
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = from_one())]
     pub(crate) quota_bytes: Option<u64>,
     /// Records that each shard takes in a second.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = from_one())]
     pub(crate) quota_records: Option<u64>,
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -229,7 +247,9 @@ pub(crate) struct StreamMerge {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  echo hello | afflux put orders\n  afflux put orders --key customer-7 --lines events.jsonl")]
+#[command(
+    after_help = "Examples:\n  echo hello | afflux put orders\n  afflux put orders --key customer-7 --lines events.jsonl"
+)]
 pub(crate) struct Put {
     /// The stream's name.
     pub(crate) stream: String,
@@ -244,7 +264,9 @@ pub(crate) struct Put {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  afflux tail orders\n  afflux tail orders --from trim-horizon --limit 10 --output json\n  afflux tail orders --from 2026-11-21T10:00:00Z")]
+#[command(
+    after_help = "Examples:\n  afflux tail orders\n  afflux tail orders --from trim-horizon --limit 10 --output json\n  afflux tail orders --from 2026-11-21T10:00:00Z"
+)]
 pub(crate) struct Tail {
     /// The stream's name.
     pub(crate) stream: String,
@@ -296,7 +318,9 @@ pub(crate) enum Video {
     /// List the fragments of a video stream.
     List(VideoList),
     /// Write a range of time as a playable MP4.
-    #[command(after_help = "Examples:\n  afflux video clip cam --from 2026-11-21T10:00:00Z --to 2026-11-21T10:01:00Z -o clip.mp4")]
+    #[command(
+        after_help = "Examples:\n  afflux video clip cam --from 2026-11-21T10:00:00Z --to 2026-11-21T10:01:00Z -o clip.mp4"
+    )]
     Clip(VideoClip),
     /// Write fragments to the standard output as they arrive, as fragmented MP4.
     #[command(after_help = "Examples:\n  afflux video tail cam | ffplay -")]
@@ -418,17 +442,19 @@ pub(crate) struct ArchiveAdd {
     #[arg(long, value_enum, default_value_t = Compression::Gzip)]
     pub(crate) compression: Compression,
     /// A file is closed when it holds so many bytes before compression.
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = from_one())]
     pub(crate) file_bytes: u64,
     /// A file is closed when it is so old.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = from_one())]
     pub(crate) file_seconds: u64,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  afflux check /var/lib/afflux\n  afflux check /var/lib/afflux --repair\n\nThe server must not be running.")]
+#[command(
+    after_help = "Examples:\n  afflux check /var/lib/afflux\n  afflux check /var/lib/afflux --repair\n\nThe server must not be running."
+)]
 pub(crate) struct Check {
     /// The data directory.
     pub(crate) dir: PathBuf,
@@ -441,7 +467,9 @@ pub(crate) struct Check {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  afflux bench produce\n  afflux bench fanout --consumers 64\n  afflux bench latency --output json")]
+#[command(
+    after_help = "Examples:\n  afflux bench produce\n  afflux bench fanout --consumers 64\n  afflux bench latency --output json"
+)]
 pub(crate) struct Bench {
     #[command(subcommand)]
     pub(crate) what: BenchWhat,
@@ -452,7 +480,9 @@ pub(crate) enum BenchWhat {
     /// Append to the log in this process, with checksum.
     Append(BenchCommon),
     /// Produce durably over QUIC from another process.
-    #[command(after_help = "Examples:\n  afflux bench produce\n  afflux bench produce --record-bytes 100\n  afflux bench produce --shards 1024")]
+    #[command(
+        after_help = "Examples:\n  afflux bench produce\n  afflux bench produce --record-bytes 100\n  afflux bench produce --shards 1024"
+    )]
     Produce(BenchProduce),
     /// Push one shard to many consumers.
     Fanout(BenchFanout),

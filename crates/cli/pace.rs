@@ -41,7 +41,10 @@ impl Pacer {
         while let Some(event) = self.splitter.poll()? {
             match event {
                 Event::Init(init) => {
-                    steps.push(Step { at: self.at, bytes: init.bytes().clone() });
+                    steps.push(Step {
+                        at: self.at,
+                        bytes: init.bytes().clone(),
+                    });
                 }
                 Event::Started(started) => {
                     if let Some(reference) = started.reference() {

@@ -19,7 +19,10 @@ pub(crate) struct Printer {
 
 impl Printer {
     pub(crate) fn new(output: Output) -> Self {
-        Self { output, out: io::BufWriter::with_capacity(64 << 10, io::stdout()) }
+        Self {
+            output,
+            out: io::BufWriter::with_capacity(64 << 10, io::stdout()),
+        }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -27,7 +30,11 @@ impl Printer {
     }
 
     /// Prints `text` for people or `value` for programs.
-    pub(crate) fn result(&mut self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
+    pub(crate) fn result(
+        &mut self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<()> {
         match self.output {
             Output::Json => {
                 serde_json::to_writer(&mut self.out, value).context("write JSON")?;
@@ -46,7 +53,9 @@ impl Printer {
 
     /// Writes bytes as they are.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes).context("write to standard output")
+        self.out
+            .write_all(bytes)
+            .context("write to standard output")
     }
 
     pub(crate) fn flush(&mut self) -> Result<()> {
@@ -65,8 +74,10 @@ impl Printer {
         }
         match total_bytes {
             Some(total) => ProgressBar::new(total).with_style(
-                ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+                ProgressStyle::with_template(
+                    "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {msg}",
+                )
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
             ),
             None => ProgressBar::new_spinner().with_style(
                 ProgressStyle::with_template("{spinner} {bytes} {bytes_per_sec} {msg}")
@@ -79,24 +90,37 @@ impl Printer {
 /// Columns of text, each as wide as its widest cell.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([header[column].chars().count()]).max().unwrap_or(0)
+        let cells = rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count());
+        cells
+            .chain([header[column].chars().count()])
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded: Vec<String> =
-            cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let padded: Vec<String> = cells
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         padded.join("  ").trim_end().to_owned()
     };
     let mut lines = vec![line(&mut header.iter().copied())];
-    lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+    lines.extend(
+        rows.iter()
+            .map(|row| line(&mut row.iter().map(String::as_str))),
+    );
     lines.join("\n")
 }
 
 /// Whether an error only says that the reader of our output went away.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     })
 }
 
@@ -136,7 +160,10 @@ pub(crate) fn chain(error: &anyhow::Error) -> String {
 
 /// What might help against an error.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    let kind = error.chain().find_map(|cause| cause.downcast_ref::<Error>())?.kind();
+    let kind = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Error>())?
+        .kind();
     match kind {
         ErrorKind::Unavailable => {
             Some("is a server running there? `afflux serve` starts one; --server names another")
@@ -153,7 +180,13 @@ mod tests {
 
     #[test]
     fn table_aligns_its_columns() {
-        let rows = vec![vec!["orders".into(), "4".into()], vec!["a".into(), "10000".into()]];
-        assert_eq!(table(&["STREAM", "SHARDS"], &rows), "STREAM  SHARDS\norders  4\na       10000");
+        let rows = vec![
+            vec!["orders".into(), "4".into()],
+            vec!["a".into(), "10000".into()],
+        ];
+        assert_eq!(
+            table(&["STREAM", "SHARDS"], &rows),
+            "STREAM  SHARDS\norders  4\na       10000"
+        );
     }
 }

@@ -43,7 +43,10 @@ fn every_command_explains_itself() {
         let text = help.ok();
         assert!(text.contains("Usage: afflux"), "{command:?}: {text}");
         let about = text.lines().next().unwrap();
-        assert!(about.len() > 10 && !about.starts_with("Usage"), "{command:?} has no sentence about it");
+        assert!(
+            about.len() > 10 && !about.starts_with("Usage"),
+            "{command:?} has no sentence about it"
+        );
     }
 }
 
@@ -65,7 +68,10 @@ fn commands_that_one_does_not_guess_have_examples() {
         &["bench"],
     ] {
         let help = afflux.run(&[command, &["--help"]].concat());
-        assert!(help.ok().contains("Examples:\n  afflux") || help.text().contains("| afflux"), "{command:?}");
+        assert!(
+            help.ok().contains("Examples:\n  afflux") || help.text().contains("| afflux"),
+            "{command:?}"
+        );
     }
 }
 
@@ -84,8 +90,14 @@ fn wrong_usage_ends_with_2_and_a_word_on_the_right_one() {
     ] {
         let refused = afflux.run(args);
         let words = refused.fails(2);
-        assert!(words.contains("Usage") || words.contains("usage") || words.contains("--help"), "{args:?}: {words}");
-        assert!(refused.stdout.is_empty(), "{args:?} wrote to the standard output");
+        assert!(
+            words.contains("Usage") || words.contains("usage") || words.contains("--help"),
+            "{args:?}: {words}"
+        );
+        assert!(
+            refused.stdout.is_empty(),
+            "{args:?} wrote to the standard output"
+        );
     }
 }
 
@@ -93,5 +105,8 @@ fn wrong_usage_ends_with_2_and_a_word_on_the_right_one() {
 fn the_version_is_the_packages() {
     let afflux = Afflux::new(BINARY);
     let version = afflux.run(&["--version"]);
-    assert_eq!(version.ok().trim(), format!("afflux {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        version.ok().trim(),
+        format!("afflux {}", env!("CARGO_PKG_VERSION"))
+    );
 }

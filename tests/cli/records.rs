@@ -12,11 +12,17 @@ fn tail(world: &World, more: &[&str]) -> Vec<Value> {
 }
 
 fn data(records: &[Value]) -> Vec<&str> {
-    records.iter().map(|record| record["data"].as_str().unwrap()).collect()
+    records
+        .iter()
+        .map(|record| record["data"].as_str().unwrap())
+        .collect()
 }
 
 fn put(world: &World, lines: &str) {
-    world.afflux.run_with(&["put", "s", "--key", "k"], lines.as_bytes()).ok();
+    world
+        .afflux
+        .run_with(&["put", "s", "--key", "k"], lines.as_bytes())
+        .ok();
 }
 
 #[test]
@@ -24,7 +30,10 @@ fn each_line_becomes_a_record_and_comes_back() {
     let world = World::start();
     world.ok(&["stream", "create", "s"]);
     let put = ["put", "s", "--key", "k", "--output", "json"];
-    let done = world.afflux.run_with(&put, b"one\n\ntwo\r\nlast without an end").json();
+    let done = world
+        .afflux
+        .run_with(&put, b"one\n\ntwo\r\nlast without an end")
+        .json();
     assert_eq!(done, json!({ "stream": "s", "records": 4 }));
     let records = tail(&world, &["--from", "trim-horizon"]);
     assert_eq!(data(&records), ["one", "", "two", "last without an end"]);
@@ -50,18 +59,27 @@ fn lines_come_from_a_file_too() {
     found.sort_unstable();
     assert_eq!(found, ["a", "b", "c"]);
     let missing = world.file("missing.txt");
-    world.afflux.run(&["put", "s", "--lines", missing.to_str().unwrap()]).fails(2);
+    world
+        .afflux
+        .run(&["put", "s", "--lines", missing.to_str().unwrap()])
+        .fails(2);
 }
 
 #[test]
 fn bytes_that_are_no_text_survive() {
     let world = World::start();
     world.ok(&["stream", "create", "s"]);
-    world.afflux.run_with(&["put", "s", "--key", "k"], b"\xff\xfe\x00\n").ok();
+    world
+        .afflux
+        .run_with(&["put", "s", "--key", "k"], b"\xff\xfe\x00\n")
+        .ok();
     let records = tail(&world, &["--from", "trim-horizon"]);
     assert_eq!(records.len(), 1);
     assert_eq!(records[0]["data_base64"], "//4A");
-    let _ = world.afflux.run(&["tail", "s", "--from", "trim-horizon", "--no-follow"]).code;
+    let _ = world
+        .afflux
+        .run(&["tail", "s", "--from", "trim-horizon", "--no-follow"])
+        .code;
 }
 
 #[test]
@@ -71,29 +89,56 @@ fn tail_starts_at_every_kind_of_place() {
     put(&world, "a\nb\nc\n");
     let all = tail(&world, &["--from", "trim-horizon"]);
     assert_eq!(data(&all), ["a", "b", "c"]);
-    assert_eq!(data(&tail(&world, &["--from", "trim-horizon", "--limit", "2"])), ["a", "b"]);
+    assert_eq!(
+        data(&tail(&world, &["--from", "trim-horizon", "--limit", "2"])),
+        ["a", "b"]
+    );
     assert!(tail(&world, &["--from", "latest"]).is_empty());
     assert!(tail(&world, &[]).is_empty(), "latest is the default");
     let second = all[1]["sequence_number"].as_str().unwrap();
     assert_eq!(data(&tail(&world, &["--from", second])), ["b", "c"]);
     let arrival = all[0]["arrival_time"].as_str().unwrap();
     assert_eq!(data(&tail(&world, &["--from", arrival])), ["a", "b", "c"]);
-    assert_eq!(data(&tail(&world, &["--from", "2000-01-01T00:00:00Z"])), ["a", "b", "c"]);
+    assert_eq!(
+        data(&tail(&world, &["--from", "2000-01-01T00:00:00Z"])),
+        ["a", "b", "c"]
+    );
     assert!(tail(&world, &["--from", "2100-01-01T00:00:00Z"]).is_empty());
-    assert_eq!(data(&tail(&world, &["--from", "trim-horizon", "--shard", "0"])), ["a", "b", "c"]);
+    assert_eq!(
+        data(&tail(&world, &["--from", "trim-horizon", "--shard", "0"])),
+        ["a", "b", "c"]
+    );
 
-    world.afflux.run(&["tail", "s", "--no-follow", "--from", "yesterday"]).fails(2);
-    world.afflux.run(&["tail", "s", "--no-follow", "--from", "49"]).code.unwrap();
-    world.afflux.run(&["tail", "s", "--no-follow", "--shard", "9"]).fails(1);
-    world.afflux.run(&["tail", "s", "--no-follow", "--shard", "x"]).fails(2);
-    world.afflux.run(&["tail", "nowhere", "--no-follow"]).fails(1);
+    world
+        .afflux
+        .run(&["tail", "s", "--no-follow", "--from", "yesterday"])
+        .fails(2);
+    world
+        .afflux
+        .run(&["tail", "s", "--no-follow", "--from", "49"])
+        .code
+        .unwrap();
+    world
+        .afflux
+        .run(&["tail", "s", "--no-follow", "--shard", "9"])
+        .fails(1);
+    world
+        .afflux
+        .run(&["tail", "s", "--no-follow", "--shard", "x"])
+        .fails(2);
+    world
+        .afflux
+        .run(&["tail", "nowhere", "--no-follow"])
+        .fails(1);
 }
 
 #[test]
 fn tail_follows_what_arrives_and_stops_when_interrupted() {
     let world = World::start();
     world.ok(&["stream", "create", "s"]);
-    let mut tail = world.afflux.spawn(&["tail", "s", "--from", "trim-horizon", "--output", "json"]);
+    let mut tail = world
+        .afflux
+        .spawn(&["tail", "s", "--from", "trim-horizon", "--output", "json"]);
     for line in ["first", "second", "third"] {
         put(&world, &format!("{line}\n"));
         let record: Value = serde_json::from_str(&tail.line().unwrap()).unwrap();
@@ -113,7 +158,11 @@ fn tail_reads_parents_before_children() {
     put(&world, "3\n4\n");
     world.ok(&["stream", "merge", "s", "--shard", "1", "--adjacent", "2"]);
     put(&world, "5\n");
-    assert_eq!(data(&tail(&world, &["--from", "trim-horizon"])), ["1", "2", "3", "4", "5"]);
+    assert_eq!(
+        data(&tail(&world, &["--from", "trim-horizon"])),
+        ["1", "2", "3", "4", "5"]
+    );
+    assert!(tail(&world, &["--from", "latest"]).is_empty());
 }
 
 #[test]
@@ -121,11 +170,22 @@ fn a_record_over_the_limit_is_refused_and_the_rest_is_not_lost_in_silence() {
     let world = World::start();
     world.ok(&["stream", "create", "s", "--record-bytes-max", "100"]);
     let input = format!("short\n{}\n", "x".repeat(101));
-    let refused = world.afflux.run_with(&["put", "s", "--key", "k"], input.as_bytes());
+    let refused = world
+        .afflux
+        .run_with(&["put", "s", "--key", "k"], input.as_bytes());
     assert!(refused.fails(1).contains("100"), "{}", refused.stderr);
-    world.afflux.run_with(&["put", "nowhere"], b"line\n").fails(1);
-    world.afflux.run_with(&["put", "s", "--key", ""], b"line\n").fails(2);
-    world.afflux.run_with(&["put", "s", "--key", &"k".repeat(257)], b"line\n").fails(2);
+    world
+        .afflux
+        .run_with(&["put", "nowhere"], b"line\n")
+        .fails(1);
+    world
+        .afflux
+        .run_with(&["put", "s", "--key", ""], b"line\n")
+        .fails(2);
+    world
+        .afflux
+        .run_with(&["put", "s", "--key", &"k".repeat(257)], b"line\n")
+        .fails(2);
 }
 
 #[test]
@@ -141,8 +201,14 @@ fn a_reader_that_has_enough_is_no_error() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(ended.stderr, "");
     // Nor is a reader that was never there.
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let failed = world.afflux.spawn_with(&args, Stdio::null(), full.into()).wait();
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let failed = world
+        .afflux
+        .spawn_with(&args, Stdio::null(), full.into())
+        .wait();
     failed.fails(1);
 }
 
@@ -154,8 +220,13 @@ fn a_server_that_is_not_there_is_named_with_a_hint() {
     let afflux = afflux_testkit::command::Afflux::new(crate::support::BINARY).at(nobody);
     let refused = afflux.run(&["stream", "list"]);
     let words = refused.fails(1);
-    assert!(words.contains(&nobody.to_string()) && words.contains("hint:"), "{words}");
-    afflux.run(&["stream", "list", "--fingerprint", "abc"]).fails(2);
+    assert!(
+        words.contains(&nobody.to_string()) && words.contains("hint:"),
+        "{words}"
+    );
+    afflux
+        .run(&["stream", "list", "--fingerprint", "abc"])
+        .fails(2);
 }
 
 #[test]
@@ -164,5 +235,8 @@ fn the_servers_certificate_is_pinned_by_its_fingerprint() {
     let fingerprint = world.server.ready().fingerprint.clone();
     world.ok(&["stream", "list", "--fingerprint", &fingerprint]);
     let other = "00".repeat(32);
-    world.afflux.run(&["stream", "list", "--fingerprint", &other]).fails(1);
+    world
+        .afflux
+        .run(&["stream", "list", "--fingerprint", &other])
+        .fails(1);
 }

@@ -29,17 +29,39 @@ fn mistakes_in_the_configuration_are_named() {
         ("[limits]\nconnections = 0\n", "connections"),
         ("not toml at all", "config.toml"),
         ("[log]\nfilter = \"no=such=filter\"\n", "log.filter"),
-        ("[[tokens]]\nname = \"a\"\nrights = [\"produce\"]\n", "\"a\""),
+        (
+            "[[tokens]]\nname = \"a\"\nrights = [\"produce\"]\n",
+            "\"a\"",
+        ),
     ] {
         std::fs::write(&file, config).unwrap();
-        let plan = Plan::new(BINARY, dir.path().join("data")).args(&["--config", file.to_str().unwrap()]);
+        let plan =
+            Plan::new(BINARY, dir.path().join("data")).args(&["--config", file.to_str().unwrap()]);
         let refused = plan.try_start().unwrap_err();
-        assert!(matches!(refused.status.code(), Some(1 | 2)), "{config:?}: {}", refused.status);
-        assert!(refused.stderr.contains(words), "{config:?}: {}", refused.stderr);
-        assert!(!refused.stderr.contains("panicked"), "{config:?}: {}", refused.stderr);
+        assert!(
+            matches!(refused.status.code(), Some(1 | 2)),
+            "{config:?}: {}",
+            refused.status
+        );
+        assert!(
+            refused.stderr.contains(words),
+            "{config:?}: {}",
+            refused.stderr
+        );
+        assert!(
+            !refused.stderr.contains("panicked"),
+            "{config:?}: {}",
+            refused.stderr
+        );
     }
     let missing = Plan::new(BINARY, dir.path().join("data")).args(&["--config", "/nowhere.toml"]);
-    assert!(missing.try_start().unwrap_err().stderr.contains("/nowhere.toml"));
+    assert!(
+        missing
+            .try_start()
+            .unwrap_err()
+            .stderr
+            .contains("/nowhere.toml")
+    );
 }
 
 #[test]
@@ -50,16 +72,25 @@ fn a_directory_that_cannot_be_used_is_refused_by_name() {
     let plan = Plan::new(BINARY, &file).stderr(dir.path().join("stderr"));
     let refused = plan.try_start().unwrap_err();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(refused.stderr.contains(file.to_str().unwrap()), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains(file.to_str().unwrap()),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]
 fn an_address_that_is_taken_is_refused_by_name() {
     let world = World::start();
-    let plan = Plan::new(BINARY, world.file("other")).listen(world.server.quic(), "127.0.0.1:0".parse().unwrap());
+    let plan = Plan::new(BINARY, world.file("other"))
+        .listen(world.server.quic(), "127.0.0.1:0".parse().unwrap());
     let refused = plan.try_start().unwrap_err();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(refused.stderr.contains(&world.server.quic().to_string()), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains(&world.server.quic().to_string()),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]
@@ -69,7 +100,10 @@ fn streams_and_records_outlive_a_restart_and_a_kill() {
     let mut expected = Vec::new();
     for round in 0..4 {
         let line = format!("round {round}");
-        world.afflux.run_with(&["put", "s", "--key", "k"], line.as_bytes()).ok();
+        world
+            .afflux
+            .run_with(&["put", "s", "--key", "k"], line.as_bytes())
+            .ok();
         expected.push(line);
         if round % 2 == 0 {
             assert!(world.server.terminate().success());
@@ -77,11 +111,40 @@ fn streams_and_records_outlive_a_restart_and_a_kill() {
             world.server.kill();
         }
         world.server.restart();
-        let tail = ["tail", "s", "--from", "trim-horizon", "--no-follow", "--output", "json"];
+        let tail = [
+            "tail",
+            "s",
+            "--from",
+            "trim-horizon",
+            "--no-follow",
+            "--output",
+            "json",
+        ];
         let records = world.afflux.run(&tail).json_lines();
-        let data: Vec<&str> = records.iter().map(|record| record["data"].as_str().unwrap()).collect();
+        let data: Vec<&str> = records
+            .iter()
+            .map(|record| record["data"].as_str().unwrap())
+            .collect();
         assert_eq!(data, expected);
     }
+}
+
+/// Until a shard is used its log is not open; describing it said that it was empty.
+#[test]
+fn a_stream_is_described_in_full_right_after_a_start() {
+    let mut world = World::start();
+    world.ok(&["stream", "create", "s"]);
+    world
+        .afflux
+        .run_with(&["put", "s", "--key", "k"], b"a\nb\nc\n")
+        .ok();
+    assert!(world.server.terminate().success());
+    world.server.restart();
+    let described = world
+        .afflux
+        .run(&["stream", "describe", "s", "--output", "json"])
+        .json();
+    assert_eq!(described["shards"][0]["end"], 3);
 }
 
 #[test]
@@ -91,15 +154,26 @@ fn health_and_metrics_answer_over_http() {
     world.afflux.run_with(&["put", "s"], b"a\nb\n").ok();
     let get = |path: &str| {
         let mut stream = TcpStream::connect(world.server.http()).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
     };
-    assert!(get("/health/live").starts_with("HTTP/1.1 200"), "{}", get("/health/live"));
+    assert!(
+        get("/health/live").starts_with("HTTP/1.1 200"),
+        "{}",
+        get("/health/live")
+    );
     let metrics = get("/metrics");
     assert!(metrics.starts_with("HTTP/1.1 200"), "{metrics}");
-    assert!(metrics.contains("afflux_") && metrics.contains("# EOF"), "{metrics}");
+    assert!(
+        metrics.contains("afflux_") && metrics.contains("# EOF"),
+        "{metrics}"
+    );
     assert!(get("/nothing").starts_with("HTTP/1.1 404"));
     // Bytes that are no HTTP harm nobody.
     let mut stream = TcpStream::connect(world.server.http()).unwrap();

@@ -4,9 +4,9 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
 use afflux_testkit::command::Afflux;
-use afflux_testkit::peer::{self, Answer};
+use afflux_testkit::peer::{self, Answer, Peer};
 use afflux_types::ErrorKind;
-use afflux_wire::message::From;
+use afflux_wire::message::{From, Grant};
 use afflux_wire::{Frame, Item};
 
 use crate::support::{
@@ -20,7 +20,9 @@ const MARK: &str = "needle-";
 fn damage(data_dir: &Path, needle: &str) {
     for path in segments(data_dir) {
         let bytes = std::fs::read(&path).unwrap();
-        let found = bytes.windows(needle.len()).position(|window| window == needle.as_bytes());
+        let found = bytes
+            .windows(needle.len())
+            .position(|window| window == needle.as_bytes());
         if let Some(at) = found {
             let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
             file.seek(SeekFrom::Start(at as u64)).unwrap();
@@ -31,15 +33,43 @@ fn damage(data_dir: &Path, needle: &str) {
     panic!("{needle} is in no segment");
 }
 
+/// Reads to the end or to a failure; returns the next position and the failure.
+async fn read(peer: &Peer, from: From) -> (u64, Option<ErrorKind>) {
+    let mut reader = peer.open(subscribe("s", 0, Some(from))).await;
+    let mut next = None;
+    loop {
+        match reader.next().await {
+            Answer::Item(Item::Entry(entry)) if entry.header.record_count > 0 => {
+                let position = entry.header.stamp.unwrap().position.get();
+                assert_eq!(*next.get_or_insert(position), position);
+                next = Some(position + u64::from(entry.header.record_count));
+                let bytes = entry.entry_len() as u64;
+                reader.say(&Frame::Grant(Grant { bytes })).await;
+            }
+            Answer::Item(Item::Frame(Frame::Failure(failure))) => {
+                let kind = ErrorKind::from_code(failure.kind.try_into().unwrap());
+                return (next.unwrap_or(0), Some(kind));
+            }
+            // Everything was read.
+            Answer::Item(Item::Frame(Frame::Progress(_))) => return (next.unwrap_or(0), None),
+            Answer::Item(_) => {}
+            other => panic!("expected entries, got {other:?}"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_byte_in_a_sealed_segment_is_reported_and_never_served() {
-    let mut world = World::with_config("[storage]\nsegment_bytes_min = 65536\nsegment_bytes_max = 1048576\n");
+    let mut world =
+        World::with_config("[storage]\nsegment_bytes_min = 65536\nsegment_bytes_max = 1048576\n");
     let peer = world.peer().await;
     peer.create(records("s", 1)).await;
     let mut exchange = produce_opened(&peer, produce("s", 0)).await;
     for n in 0..100 {
         let data = format!("{MARK}{n:03}-{}", "x".repeat(20_000));
-        exchange.bytes(peer::batch(&[("key", data.as_bytes())], None)).await;
+        exchange
+            .bytes(peer::batch(&[("key", data.as_bytes())], None))
+            .await;
         assert_eq!(acks(&mut exchange).await.acks.len(), 1);
     }
     world.expect_damage();
@@ -58,40 +88,20 @@ async fn a_changed_byte_in_a_sealed_segment_is_reported_and_never_served() {
         assert!(!findings[0][field].is_null(), "{report:#}");
     }
 
-    // What stands before and after the damage is served, the damaged entry is not.
+    // Entries before the damage are served, and after it not a byte without a word about it.
     world.server.restart();
     let peer = world.peer().await;
-    let mut reader = peer.open(subscribe("s", 0, Some(From::TrimHorizon(true)))).await;
-    let mut next = 0;
-    loop {
-        match reader.next().await {
-            Answer::Item(Item::Entry(entry)) => {
-                let stamp = entry.header.stamp.unwrap();
-                assert_eq!(stamp.position.get(), next);
-                assert!(next < 7, "an entry after the damage came without a word on the damage");
-                next += 1;
-            }
-            Answer::Item(Item::Frame(Frame::Failure(failure))) => {
-                assert_eq!(failure.kind, u32::from(ErrorKind::DataLoss.code()), "{failure:?}");
-                break;
-            }
-            Answer::Item(Item::Frame(_)) => {}
-            other => panic!("expected entries and a failure, got {other:?}"),
-        }
-    }
-    assert_eq!(next, 7);
-    let mut reader = peer.open(subscribe("s", 0, Some(From::Position(8)))).await;
-    let after = loop {
-        match reader.next().await {
-            Answer::Item(Item::Entry(entry)) => break entry.header.stamp.unwrap().position.get(),
-            Answer::Item(Item::Frame(Frame::Failure(failure))) => panic!("{failure:?}"),
-            Answer::Item(Item::Frame(_)) => {}
-            other => panic!("expected an entry, got {other:?}"),
-        }
-    };
-    assert_eq!(after, 8);
+    let (next, end) = read(&peer, From::TrimHorizon(true)).await;
+    assert!((1..=7).contains(&next), "reading went on to {next}");
+    assert_eq!(end, Some(ErrorKind::DataLoss));
+    let (_, end) = read(&peer, From::Position(7)).await;
+    assert_eq!(end, Some(ErrorKind::DataLoss));
+    // Other segments are whole.
+    assert_eq!(read(&peer, From::Position(60)).await, (100, None));
     let mut exchange = produce_opened(&peer, produce("s", 0)).await;
-    exchange.bytes(peer::batch(&[("key", b"goes on")], None)).await;
+    exchange
+        .bytes(peer::batch(&[("key", b"goes on")], None))
+        .await;
     assert_eq!(acks(&mut exchange).await.acks[0].position, 100);
     assert_serves(&world).await;
 }

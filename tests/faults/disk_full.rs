@@ -14,13 +14,17 @@ use crate::support::{World, produce, produce_opened, records, subscribe};
 
 /// Records of a stream, read from its start until nothing more has come.
 async fn read_all(peer: &Peer, stream: &str, records: u64) -> u64 {
-    let mut reader = peer.open(subscribe(stream, 0, Some(From::TrimHorizon(true)))).await;
+    let mut reader = peer
+        .open(subscribe(stream, 0, Some(From::TrimHorizon(true))))
+        .await;
     let mut seen = 0;
     while seen < records {
         match reader.next().await {
             peer::Answer::Item(Item::Entry(entry)) => {
                 seen += u64::from(entry.header.record_count);
-                let grant = afflux_wire::message::Grant { bytes: entry.entry_len() as u64 };
+                let grant = afflux_wire::message::Grant {
+                    bytes: entry.entry_len() as u64,
+                };
                 reader.say(&Frame::Grant(grant)).await;
             }
             peer::Answer::Item(Item::Frame(Frame::Failure(failure))) => panic!("{failure:?}"),
@@ -55,23 +59,25 @@ async fn a_full_disk_is_said_and_writing_resumes_when_space_returns() {
     let data = vec![b'x'; 256 << 10];
     let mut exchange = produce_opened(&peer, produce("s", 0)).await;
     let mut acked = 0;
-    let failure = 'full: loop {
+    let failure = loop {
         exchange.bytes(peer::batch(&[("key", &data)], None)).await;
-        loop {
-            match exchange.frame().await {
-                Frame::Acks(acks) => {
-                    acked += acks.acks.len() as u64;
-                    break;
-                }
-                Frame::Failure(failure) => break 'full failure,
-                other => panic!("expected an answer, got {other:?}"),
-            }
+        match exchange.frame().await {
+            Frame::Acks(acks) => acked += acks.acks.len() as u64,
+            Frame::Failure(failure) => break failure,
+            other => panic!("expected an answer, got {other:?}"),
         }
         assert!(acked < 100, "more was acknowledged than the disk can hold");
     };
-    assert_eq!(failure.kind, u32::from(ErrorKind::Unavailable.code()), "{failure:?}");
+    assert_eq!(
+        failure.kind,
+        u32::from(ErrorKind::Unavailable.code()),
+        "{failure:?}"
+    );
     let words = failure.message.to_lowercase();
-    assert!(words.contains("space") || words.contains("full"), "{failure:?}");
+    assert!(
+        words.contains("space") || words.contains("full"),
+        "{failure:?}"
+    );
     assert!(acked > 0, "nothing at all was taken");
     assert_eq!(read_all(&peer, "s", acked).await, acked);
 
@@ -85,7 +91,11 @@ async fn a_full_disk_is_said_and_writing_resumes_when_space_returns() {
             other => panic!("expected a failure, got {other:?}"),
         }
     };
-    assert_eq!(refused.kind, u32::from(ErrorKind::Unavailable.code()), "{refused:?}");
+    assert_eq!(
+        refused.kind,
+        u32::from(ErrorKind::Unavailable.code()),
+        "{refused:?}"
+    );
 
     std::fs::remove_file(ballast).unwrap();
     let took = loop {
@@ -111,13 +121,25 @@ async fn a_producer_waits_out_a_full_disk_and_loses_nothing() {
     config.retry.pause_max = Duration::from_millis(100);
     config.retry.give_up_after = Duration::MAX;
     let client = Client::connect(config).await.unwrap();
-    let options = ProducerOptions { batch_bytes: 64 << 10, ..ProducerOptions::default() };
-    let producer: Producer = client.producer(&"s".parse().unwrap(), options).await.unwrap();
+    let options = ProducerOptions {
+        batch_bytes: 64 << 10,
+        ..ProducerOptions::default()
+    };
+    let producer: Producer = client
+        .producer(&"s".parse().unwrap(), options)
+        .await
+        .unwrap();
     let ballast = disk.fill(4 << 20);
     let count = 400;
     for counter in 0..count {
-        let id = Id { producer: 1, counter };
-        producer.send(&id.key(), id.data(32 << 10).as_bytes()).await.unwrap();
+        let id = Id {
+            producer: 1,
+            counter,
+        };
+        producer
+            .send(&id.key(), id.data(32 << 10).as_bytes())
+            .await
+            .unwrap();
     }
     // 12 MB do not fit into 4: the producer holds the rest.
     afflux_testkit::wait::until_true("the server has said that its disk is full", || {
@@ -126,13 +148,32 @@ async fn a_producer_waits_out_a_full_disk_and_loses_nothing() {
     });
     assert!(producer.held_bytes() > 0);
     std::fs::remove_file(ballast).unwrap();
-    afflux_testkit::wait::ends("everything is durable", producer.flush()).await.unwrap();
+    afflux_testkit::wait::ends("everything is durable", producer.flush())
+        .await
+        .unwrap();
     for counter in 0..count {
-        history.acked(Id { producer: 1, counter }, None);
+        history.acked(
+            Id {
+                producer: 1,
+                counter,
+            },
+            None,
+        );
     }
-    let tail = ["tail", "s", "--from", "trim-horizon", "--no-follow", "--output", "json"];
+    let tail = [
+        "tail",
+        "s",
+        "--from",
+        "trim-horizon",
+        "--no-follow",
+        "--output",
+        "json",
+    ];
     for record in world.afflux.run(&tail).json_lines() {
-        let (key, data) = (record["partition_key"].as_str().unwrap(), record["data"].as_str().unwrap());
+        let (key, data) = (
+            record["partition_key"].as_str().unwrap(),
+            record["data"].as_str().unwrap(),
+        );
         history.delivered("tail", None, key, data.as_bytes());
     }
     assert_eq!(history.assert_kept("tail").delivered, 400);

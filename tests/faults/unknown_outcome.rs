@@ -34,9 +34,14 @@ async fn a_retry_after_the_server_died_stores_nothing_twice() {
 
         let peer = world.peer().await;
         let mut again = peer.open(produce_as("s", 0, 7)).await;
-        let Frame::ProduceOpened(opened) = again.frame().await else { panic!("not opened") };
+        let Frame::ProduceOpened(opened) = again.frame().await else {
+            panic!("not opened")
+        };
         let stored = durable(&peer, "s").await;
-        assert_eq!(opened.last_sequence, stored, "the server forgot what it stored");
+        assert_eq!(
+            opened.last_sequence, stored,
+            "the server forgot what it stored"
+        );
         for batch in &batches {
             again.bytes(batch.clone()).await;
         }
@@ -45,7 +50,10 @@ async fn a_retry_after_the_server_died_stores_nothing_twice() {
             answers.extend(acks(&mut again).await.acks);
         }
         for (n, ack) in (sequence..).zip(&answers) {
-            assert_eq!(ack.position, n, "a record stands elsewhere than its first try");
+            assert_eq!(
+                ack.position, n,
+                "a record stands elsewhere than its first try"
+            );
             assert_eq!(ack.duplicate, n < stored);
         }
         sequence += batches.len() as u64;

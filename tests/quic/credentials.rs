@@ -37,11 +37,17 @@ fn guarded(more: &str) -> (World, tempfile::TempDir) {
 #[test]
 fn a_second_server_on_the_same_data_is_refused() {
     let world = World::start();
-    let refused = Plan::new(BINARY, world.data_dir()).stderr(world.file("second.stderr")).try_start();
+    let refused = Plan::new(BINARY, world.data_dir())
+        .stderr(world.file("second.stderr"))
+        .try_start();
     let refused = refused.unwrap_err();
     assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("error:"), "{}", refused.stderr);
-    assert!(refused.stderr.contains(world.data_dir().to_str().unwrap()), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains(world.data_dir().to_str().unwrap()),
+        "{}",
+        refused.stderr
+    );
     // Nor may anybody check, let alone repair, what is in use.
     let checked = Afflux::new(BINARY).run(&["check", world.data_dir().to_str().unwrap()]);
     checked.fails(1);
@@ -58,9 +64,17 @@ fn other_machines_are_not_served_without_credentials() {
         let plan = Plan::new(BINARY, dir.path().join("data"));
         let plan = plan.listen(quic.parse().unwrap(), http.parse().unwrap());
         let refused = plan.try_start().unwrap_err();
-        assert!(matches!(refused.status.code(), Some(1 | 2)), "{}", refused.status);
+        assert!(
+            matches!(refused.status.code(), Some(1 | 2)),
+            "{}",
+            refused.status
+        );
         assert!(refused.stderr.contains(key), "{}", refused.stderr);
-        assert!(refused.stderr.contains("tokens"), "no word on what to do: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains("token"),
+            "no word on what to do: {}",
+            refused.stderr
+        );
     }
 }
 
@@ -87,10 +101,16 @@ async fn tokens_open_what_they_name_and_nothing_else() {
         let what = format!("{activity:?} with {token:?}");
         let mut exchange = peer.open_with_token(activity, token).await;
         match exchange.frame().await {
-            Frame::ProduceOpened(_) | Frame::SubscribeOpened(_) => assert!(allowed, "{what} was allowed"),
+            Frame::ProduceOpened(_) | Frame::SubscribeOpened(_) => {
+                assert!(allowed, "{what} was allowed")
+            }
             Frame::Failure(failure) => {
                 assert!(!allowed, "{what} was refused: {failure:?}");
-                assert_eq!(failure.kind, u32::from(ErrorKind::Denied.code()), "{what}: {failure:?}");
+                assert_eq!(
+                    failure.kind,
+                    u32::from(ErrorKind::Denied.code()),
+                    "{what}: {failure:?}"
+                );
                 // An error must not carry what opens the door.
                 assert!(!failure.message.contains("secret"), "{failure:?}");
             }
@@ -98,8 +118,13 @@ async fn tokens_open_what_they_name_and_nothing_else() {
         }
     }
     for token in [CAMERA, READER, ""] {
-        let refused = peer.admin_with_token(Command::CreateStream(records("new", 1)), token).await;
-        assert_eq!(refused.unwrap_err().kind, u32::from(ErrorKind::Denied.code()));
+        let refused = peer
+            .admin_with_token(Command::CreateStream(records("new", 1)), token)
+            .await;
+        assert_eq!(
+            refused.unwrap_err().kind,
+            u32::from(ErrorKind::Denied.code())
+        );
     }
 }
 
@@ -133,17 +158,33 @@ async fn client_certificates_open_what_the_token_of_their_name_opens() {
         Some((certificate.der().clone(), key))
     };
     let connect = async |certificate| {
-        let hello = Hello { certificate, ..Hello::default() };
+        let hello = Hello {
+            certificate,
+            ..Hello::default()
+        };
         Peer::try_connect(&endpoint(), world.server.quic(), hello).await
     };
     let admin = connect(certificate("admin")).await.unwrap();
     admin.create(records("cam-1", 1)).await;
     let camera = connect(certificate("camera")).await.unwrap();
-    assert!(matches!(camera.open(produce("cam-1", 0)).await.frame().await, Frame::ProduceOpened(_)));
-    camera.open(subscribe("cam-1", 0, Some(From::Latest(true)))).await.fails(ErrorKind::Denied).await;
+    assert!(matches!(
+        camera.open(produce("cam-1", 0)).await.frame().await,
+        Frame::ProduceOpened(_)
+    ));
+    camera
+        .open(subscribe("cam-1", 0, Some(From::Latest(true))))
+        .await
+        .fails(ErrorKind::Denied)
+        .await;
     let stranger = connect(certificate("stranger")).await.unwrap();
-    stranger.open(produce("cam-1", 0)).await.fails(ErrorKind::Denied).await;
-    let list = stranger.admin(Command::ListStreams(ListStreams::default())).await;
+    stranger
+        .open(produce("cam-1", 0))
+        .await
+        .fails(ErrorKind::Denied)
+        .await;
+    let list = stranger
+        .admin(Command::ListStreams(ListStreams::default()))
+        .await;
     assert!(list.is_err() || matches!(list, Ok(Answer::Streams(list)) if list.streams.is_empty()));
 
     // Signed by somebody else: not even the handshake, or nothing behind it.
@@ -152,7 +193,8 @@ async fn client_certificates_open_what_the_token_of_their_name_opens() {
     let forged = params.self_signed(&key).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     if let Ok(peer) = connect(Some((forged.der().clone(), key))).await {
-        let closed = afflux_testkit::wait::ends("the forger is thrown out", peer.connection().closed());
+        let closed =
+            afflux_testkit::wait::ends("the forger is thrown out", peer.connection().closed());
         closed.await;
     }
 }

@@ -41,10 +41,22 @@ fn open(activity: Activity) -> Bytes {
 
 /// The start of one valid exchange for each activity.
 fn exchanges() -> Vec<Bytes> {
-    let upload = Upload { stream: "v".into(), session_id: Bytes::from_static(&[7; 16]) };
-    let start = FragmentStart { number: 0, producer_time_ms: 1, ..FragmentStart::default() };
-    let list = AdminRequest { command: Some(Command::ListStreams(ListStreams::default())) };
-    let fetch = Fetch { stream: "v".into(), selector: None };
+    let upload = Upload {
+        stream: "v".into(),
+        session_id: Bytes::from_static(&[7; 16]),
+    };
+    let start = FragmentStart {
+        number: 0,
+        producer_time_ms: 1,
+        ..FragmentStart::default()
+    };
+    let list = AdminRequest {
+        command: Some(Command::ListStreams(ListStreams::default())),
+    };
+    let fetch = Fetch {
+        stream: "v".into(),
+        selector: None,
+    };
     let horizon = afflux_wire::message::From::TrimHorizon(true);
     vec![
         concat(&[open(produce("s", 0)), batch()]),
@@ -54,7 +66,10 @@ fn exchanges() -> Vec<Bytes> {
         ]),
         concat(&[
             open(Activity::Upload(upload)),
-            Frame::UploadInit(UploadInit { init: Bytes::from_static(b"no init") }).encode(),
+            Frame::UploadInit(UploadInit {
+                init: Bytes::from_static(b"no init"),
+            })
+            .encode(),
             Frame::FragmentStart(start).encode(),
             concat(&Frame::fragment_data(Bytes::from_static(b"no fragment"))),
             Frame::FragmentEnd(FragmentEnd { number: 0 }).encode(),
@@ -84,8 +99,16 @@ async fn refused(peer: &Peer, bytes: Bytes, words: &str) {
     loop {
         match exchange.frame().await {
             Frame::Failure(failure) => {
-                assert_eq!(failure.kind, u32::from(ErrorKind::Invalid.code()), "{failure:?}");
-                assert!(failure.message.contains(words), "{words:?} is not in {:?}", failure.message);
+                assert_eq!(
+                    failure.kind,
+                    u32::from(ErrorKind::Invalid.code()),
+                    "{failure:?}"
+                );
+                assert!(
+                    failure.message.contains(words),
+                    "{words:?} is not in {:?}",
+                    failure.message
+                );
                 return;
             }
             Frame::ProduceOpened(_) | Frame::UploadOpened(_) | Frame::SubscribeOpened(_) => {}
@@ -115,8 +138,16 @@ async fn streams_cut_at_every_byte_leave_nothing_behind() {
             }
         }
     }
-    assert_eq!(durable(&peer, "s").await, 0, "an entry that was cut was stored");
-    assert_eq!(durable(&peer, "v").await, 0, "a fragment that was cut was stored");
+    assert_eq!(
+        durable(&peer, "s").await,
+        0,
+        "an entry that was cut was stored"
+    );
+    assert_eq!(
+        durable(&peer, "v").await,
+        0,
+        "a fragment that was cut was stored"
+    );
     assert_serves(&world).await;
 }
 
@@ -169,7 +200,12 @@ async fn lengths_above_their_limit_are_refused_before_their_bytes_come() {
     }
     let mut entry = BytesMut::from(&batch()[..HEADER_LEN]);
     entry[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
-    refused(&peer, concat(&[open(produce("s", 0)), entry.freeze()]), "limit").await;
+    refused(
+        &peer,
+        concat(&[open(produce("s", 0)), entry.freeze()]),
+        "limit",
+    )
+    .await;
     assert_serves(&world).await;
 }
 
@@ -180,7 +216,12 @@ async fn damaged_entries_are_refused_and_not_stored() {
     for at in HEADER_LEN..whole.len() {
         let mut damaged = BytesMut::from(&whole[..]);
         damaged[at] ^= 0x20;
-        refused(&peer, concat(&[open(produce("s", 0)), damaged.freeze()]), "checksum").await;
+        refused(
+            &peer,
+            concat(&[open(produce("s", 0)), damaged.freeze()]),
+            "checksum",
+        )
+        .await;
     }
     assert_eq!(durable(&peer, "s").await, 0);
 }
@@ -191,15 +232,26 @@ async fn unknown_versions_kinds_and_flags_are_refused() {
     for (at, value, words) in [(4, 9, "version 9"), (5, 77, "kind 77"), (7, 0x80, "flags")] {
         let mut entry = BytesMut::from(&batch()[..]);
         entry[at] = value;
-        refused(&peer, concat(&[open(produce("s", 0)), entry.freeze()]), words).await;
+        refused(
+            &peer,
+            concat(&[open(produce("s", 0)), entry.freeze()]),
+            words,
+        )
+        .await;
     }
     for byte in [0x00, 0x03, 0x7f, 0xff] {
         refused(&peer, Bytes::from(vec![byte; 64]), "frame").await;
     }
     for alpn in [b"afflux/2".as_slice(), b"h3"] {
-        let hello = Hello { alpn: alpn.to_vec(), ..Hello::default() };
+        let hello = Hello {
+            alpn: alpn.to_vec(),
+            ..Hello::default()
+        };
         let refusal = Peer::try_connect(peer.endpoint(), world.server.quic(), hello).await;
-        assert!(refusal.is_err(), "a handshake with another protocol succeeded");
+        assert!(
+            refusal.is_err(),
+            "a handshake with another protocol succeeded"
+        );
     }
 }
 
@@ -208,13 +260,49 @@ async fn frames_and_entries_out_of_order_are_refused() {
     let (_world, peer) = world().await;
     refused(&peer, batch(), "").await;
     refused(&peer, Frame::Grant(Grant { bytes: 1 }).encode(), "").await;
-    refused(&peer, peer::open(produce("s", 0), "").encode().slice(..0).into_iter().chain([1, 0, 0, 0, 0]).collect(), "").await;
-    refused(&peer, concat(&[open(produce("s", 0)), open(produce("s", 0))]), "").await;
-    refused(&peer, concat(&[open(produce("s", 0)), Frame::Grant(Grant { bytes: 1 }).encode()]), "").await;
+    refused(
+        &peer,
+        peer::open(produce("s", 0), "")
+            .encode()
+            .slice(..0)
+            .into_iter()
+            .chain([1, 0, 0, 0, 0])
+            .collect(),
+        "",
+    )
+    .await;
+    refused(
+        &peer,
+        concat(&[open(produce("s", 0)), open(produce("s", 0))]),
+        "",
+    )
+    .await;
+    refused(
+        &peer,
+        concat(&[
+            open(produce("s", 0)),
+            Frame::Grant(Grant { bytes: 1 }).encode(),
+        ]),
+        "",
+    )
+    .await;
     let horizon = afflux_wire::message::From::TrimHorizon(true);
-    refused(&peer, concat(&[open(subscribe("s", 0, Some(horizon))), batch()]), "").await;
-    let upload = Upload { stream: "v".into(), session_id: Bytes::from_static(&[7; 16]) };
-    refused(&peer, concat(&[open(Activity::Upload(upload)), batch()]), "").await;
+    refused(
+        &peer,
+        concat(&[open(subscribe("s", 0, Some(horizon))), batch()]),
+        "",
+    )
+    .await;
+    let upload = Upload {
+        stream: "v".into(),
+        session_id: Bytes::from_static(&[7; 16]),
+    };
+    refused(
+        &peer,
+        concat(&[open(Activity::Upload(upload)), batch()]),
+        "",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -29,7 +29,9 @@ async fn starts(peer: &Peer, stream: &str, from: From) -> (u64, u64) {
     let mut opened = None;
     loop {
         match exchange.next().await {
-            Answer::Item(Item::Frame(Frame::SubscribeOpened(answer))) => opened = Some(answer.position),
+            Answer::Item(Item::Frame(Frame::SubscribeOpened(answer))) => {
+                opened = Some(answer.position)
+            }
             Answer::Item(Item::Entry(entry)) => {
                 return (opened.unwrap(), entry.header.stamp.unwrap().position.get());
             }
@@ -63,7 +65,9 @@ async fn a_position_inside_an_entry_starts_with_that_entry() {
     let peer = world.peer().await;
     peer.create(records("s", 1)).await;
     let mut exchange = produce_opened(&peer, produce("s", 0)).await;
-    exchange.bytes(peer::batch(&[("a", b"0"), ("b", b"1"), ("c", b"2")], None)).await;
+    exchange
+        .bytes(peer::batch(&[("a", b"0"), ("b", b"1"), ("c", b"2")], None))
+        .await;
     acks(&mut exchange).await;
     assert_eq!(starts(&peer, "s", From::Position(2)).await, (2, 0));
 }
@@ -77,16 +81,27 @@ async fn positions_beyond_the_end_and_missing_ones_are_refused() {
     for position in [6, u64::MAX] {
         let activity = subscribe("s", 0, Some(From::Position(position)));
         let failure = peer.open(activity).await.fails(ErrorKind::Invalid).await;
-        assert!(failure.message.contains(&position.to_string()), "{failure:?}");
+        assert!(
+            failure.message.contains(&position.to_string()),
+            "{failure:?}"
+        );
     }
-    peer.open(subscribe("s", 0, None)).await.fails(ErrorKind::Invalid).await;
+    peer.open(subscribe("s", 0, None))
+        .await
+        .fails(ErrorKind::Invalid)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_position_that_retention_deleted_is_not_passed_over_in_silence() {
-    let world = World::with_config("[storage]\nsegment_bytes_min = 65536\nsegment_bytes_max = 1048576\n");
+    let world =
+        World::with_config("[storage]\nsegment_bytes_min = 65536\nsegment_bytes_max = 1048576\n");
     let peer = world.peer().await;
-    peer.create(CreateStream { retention_bytes: 1 << 20, ..records("s", 1) }).await;
+    peer.create(CreateStream {
+        retention_bytes: 1 << 20,
+        ..records("s", 1)
+    })
+    .await;
     // Retention deletes whole segments now and then: write until it has.
     let data = vec![7; 32 << 10];
     let horizon = loop {
@@ -101,10 +116,16 @@ async fn a_position_that_retention_deleted_is_not_passed_over_in_silence() {
     loop {
         match exchange.next().await {
             Answer::Item(Item::Frame(Frame::Failure(failure))) => {
-                assert_eq!(failure.kind, u32::from(ErrorKind::Expired.code()), "{failure:?}");
+                assert_eq!(
+                    failure.kind,
+                    u32::from(ErrorKind::Expired.code()),
+                    "{failure:?}"
+                );
                 break;
             }
-            Answer::Item(Item::Frame(Frame::SubscribeOpened(opened))) => told |= opened.position >= horizon,
+            Answer::Item(Item::Frame(Frame::SubscribeOpened(opened))) => {
+                told |= opened.position >= horizon
+            }
             Answer::Item(Item::Frame(Frame::Lagged(lagged))) => {
                 assert!(lagged.position >= horizon);
                 told = true;

@@ -6,13 +6,14 @@ use afflux_types::ErrorKind;
 use afflux_types::limits::RECORD_BYTES_DEFAULT;
 use afflux_wire::Frame;
 use afflux_wire::message::{
-    Activity, Answer, Command, CreateStream, Failure, Fetch, MergeShards, SplitShard, StreamRef, Upload,
+    Activity, Answer, Command, CreateStream, Failure, Fetch, MergeShards, SplitShard, StreamRef,
+    Upload,
 };
 use bytes::Bytes;
 
 use crate::support::{
-    World, acks, durable, key_in, numbered, produce, produce_as, produce_opened, records, subscribe,
-    video,
+    World, acks, durable, key_in, numbered, produce, produce_as, produce_opened, records,
+    subscribe, video,
 };
 
 async fn refused(peer: &Peer, activity: Activity, entry: Bytes) -> Failure {
@@ -35,22 +36,46 @@ async fn a_record_over_the_limit_is_refused_by_its_size() {
     peer.create(records("s", 1)).await;
     let fitting = vec![b'x'; RECORD_BYTES_DEFAULT - 3];
     let mut exchange = produce_opened(&peer, produce("s", 0)).await;
-    exchange.bytes(peer::batch(&[("key", &fitting)], None)).await;
+    exchange
+        .bytes(peer::batch(&[("key", &fitting)], None))
+        .await;
     assert_eq!(acks(&mut exchange).await.acks.len(), 1);
 
     let large = vec![b'x'; RECORD_BYTES_DEFAULT - 2];
-    let failure = refused(&peer, produce("s", 0), peer::batch(&[("key", &large)], None)).await;
-    assert!(matches!(kind(&failure), ErrorKind::Invalid | ErrorKind::LimitExceeded), "{failure:?}");
+    let failure = refused(
+        &peer,
+        produce("s", 0),
+        peer::batch(&[("key", &large)], None),
+    )
+    .await;
+    assert!(
+        matches!(
+            kind(&failure),
+            ErrorKind::Invalid | ErrorKind::LimitExceeded
+        ),
+        "{failure:?}"
+    );
     for number in [RECORD_BYTES_DEFAULT, RECORD_BYTES_DEFAULT + 1] {
         assert!(failure.message.contains(&number.to_string()), "{failure:?}");
     }
 
     // The stream's own limit counts, not the default.
-    let narrow = CreateStream { record_bytes_max: 100, ..records("narrow", 1) };
+    let narrow = CreateStream {
+        record_bytes_max: 100,
+        ..records("narrow", 1)
+    };
     peer.create(narrow).await;
-    let failure = refused(&peer, produce("narrow", 0), peer::batch(&[("key", &[0; 98])], None)).await;
+    let failure = refused(
+        &peer,
+        produce("narrow", 0),
+        peer::batch(&[("key", &[0; 98])], None),
+    )
+    .await;
     assert!(failure.message.contains("100"), "{failure:?}");
-    assert_eq!(durable(&peer, "s").await + durable(&peer, "narrow").await, 1);
+    assert_eq!(
+        durable(&peer, "s").await + durable(&peer, "narrow").await,
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,11 +84,21 @@ async fn partition_keys_need_one_to_256_characters() {
     let peer = world.peer().await;
     peer.create(records("s", 1)).await;
     let mut exchange = produce_opened(&peer, produce("s", 0)).await;
-    exchange.bytes(peer::batch(&[("ä".repeat(256).as_str(), b"")], None)).await;
+    exchange
+        .bytes(peer::batch(&[("ä".repeat(256).as_str(), b"")], None))
+        .await;
     assert_eq!(acks(&mut exchange).await.acks.len(), 1);
 
-    for (key, words) in [(String::new(), "empty"), ("ä".repeat(257), "257 characters")] {
-        let failure = refused(&peer, produce("s", 0), peer::batch(&[(&key, b"data")], None)).await;
+    for (key, words) in [
+        (String::new(), "empty"),
+        ("ä".repeat(257), "257 characters"),
+    ] {
+        let failure = refused(
+            &peer,
+            produce("s", 0),
+            peer::batch(&[(&key, b"data")], None),
+        )
+        .await;
         assert_eq!(kind(&failure), ErrorKind::Invalid);
         assert!(failure.message.contains(words), "{failure:?}");
     }
@@ -81,7 +116,12 @@ async fn batches_that_do_not_add_up_are_refused() {
     peer.create(records("s", 1)).await;
     let whole = peer::batch(&[("a", b"1"), ("b", b"2")], None);
     let body = whole.slice(afflux_entry::HEADER_LEN..);
-    for (count, body) in [(1, body.clone()), (3, body.clone()), (2, body.slice(1..)), (2, Bytes::new())] {
+    for (count, body) in [
+        (1, body.clone()),
+        (3, body.clone()),
+        (2, body.slice(1..)),
+        (2, Bytes::new()),
+    ] {
         let header = Header::for_body(Kind::Batch, count, None, None, &[&body]);
         let failure = refused(&peer, produce("s", 0), peer::entry(&header, &body)).await;
         assert_eq!(kind(&failure), ErrorKind::Invalid, "{failure:?}");
@@ -98,8 +138,14 @@ async fn streams_and_shards_that_do_not_exist_are_named() {
     for activity in [
         produce("nowhere", 0),
         subscribe("nowhere", 0, None),
-        Activity::Upload(Upload { stream: "nowhere".into(), session_id }),
-        Activity::Fetch(Fetch { stream: "nowhere".into(), selector: None }),
+        Activity::Upload(Upload {
+            stream: "nowhere".into(),
+            session_id,
+        }),
+        Activity::Fetch(Fetch {
+            stream: "nowhere".into(),
+            selector: None,
+        }),
     ] {
         let failure = peer.open(activity).await.fails(ErrorKind::NotFound).await;
         assert!(failure.message.contains("nowhere"), "{failure:?}");
@@ -108,9 +154,14 @@ async fn streams_and_shards_that_do_not_exist_are_named() {
         peer.open(activity).await.fails(ErrorKind::NotFound).await;
     }
     for name in ["", "a/b", "..", "x y", &"n".repeat(129)] {
-        peer.open(produce(name, 0)).await.fails(ErrorKind::Invalid).await;
+        peer.open(produce(name, 0))
+            .await
+            .fails(ErrorKind::Invalid)
+            .await;
     }
-    let missing = StreamRef { stream: "nowhere".into() };
+    let missing = StreamRef {
+        stream: "nowhere".into(),
+    };
     for command in [
         Command::DescribeStream(missing.clone()),
         Command::DeleteStream(missing.clone()),
@@ -127,12 +178,27 @@ async fn records_and_video_do_not_mix() {
     let peer = world.peer().await;
     peer.create(records("s", 1)).await;
     peer.create(video("v")).await;
-    peer.open(produce("v", 0)).await.fails(ErrorKind::Invalid).await;
+    peer.open(produce("v", 0))
+        .await
+        .fails(ErrorKind::Invalid)
+        .await;
     let session_id = Bytes::from_static(&[1; 16]);
-    let upload = Upload { stream: "s".into(), session_id };
-    peer.open(Activity::Upload(upload)).await.fails(ErrorKind::Invalid).await;
-    let fetch = Fetch { stream: "s".into(), selector: None };
-    peer.open(Activity::Fetch(fetch)).await.fails(ErrorKind::Invalid).await;
+    let upload = Upload {
+        stream: "s".into(),
+        session_id,
+    };
+    peer.open(Activity::Upload(upload))
+        .await
+        .fails(ErrorKind::Invalid)
+        .await;
+    let fetch = Fetch {
+        stream: "s".into(),
+        selector: None,
+    };
+    peer.open(Activity::Fetch(fetch))
+        .await
+        .fails(ErrorKind::Invalid)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,8 +207,16 @@ async fn a_record_of_another_shard_is_refused() {
     let peer = world.peer().await;
     peer.create(records("s", 2)).await;
     let upper = key_in(true);
-    let failure = refused(&peer, produce("s", 0), peer::batch(&[(&upper, b"data")], None)).await;
-    assert!(matches!(kind(&failure), ErrorKind::Invalid | ErrorKind::ShardMoved), "{failure:?}");
+    let failure = refused(
+        &peer,
+        produce("s", 0),
+        peer::batch(&[(&upper, b"data")], None),
+    )
+    .await;
+    assert!(
+        matches!(kind(&failure), ErrorKind::Invalid | ErrorKind::ShardMoved),
+        "{failure:?}"
+    );
     assert_eq!(durable(&peer, "s").await, 0);
 }
 
@@ -156,7 +230,12 @@ async fn a_split_shard_names_its_children_to_the_producer() {
     exchange.bytes(batch(1)).await;
     assert_eq!(acks(&mut exchange).await.acks.len(), 1);
 
-    let split = SplitShard { stream: "s".into(), shard: 0, at_high: None, at_low: None };
+    let split = SplitShard {
+        stream: "s".into(),
+        shard: 0,
+        at_high: None,
+        at_low: None,
+    };
     let Ok(Answer::Stream(description)) = peer.admin(Command::SplitShard(split)).await else {
         panic!("the split is not answered with the stream");
     };
@@ -168,7 +247,12 @@ async fn a_split_shard_names_its_children_to_the_producer() {
     assert_eq!(moved.last_sequence, 1);
     let children: Vec<u32> = moved.children.iter().map(|child| child.shard).collect();
     assert_eq!(children, [1, 2]);
-    assert!(moved.children.iter().all(|child| child.parents == [0] && child.range.is_some()));
+    assert!(
+        moved
+            .children
+            .iter()
+            .all(|child| child.parents == [0] && child.range.is_some())
+    );
     let mut late = peer.open(produce_as("s", 0, 42)).await;
     late.bytes(batch(2)).await;
     let moved = loop {
@@ -183,7 +267,11 @@ async fn a_split_shard_names_its_children_to_the_producer() {
     assert_eq!(durable(&peer, "s").await, 1);
 
     // The children's merge is described to readers of the children in the same way.
-    let merge = MergeShards { stream: "s".into(), shard: 1, adjacent: 2 };
+    let merge = MergeShards {
+        stream: "s".into(),
+        shard: 1,
+        adjacent: 2,
+    };
     peer.admin(Command::MergeShards(merge)).await.unwrap();
     let moved = peer.open(produce("s", 1)).await;
     let mut moved = moved;
@@ -233,7 +321,13 @@ async fn a_retry_of_an_unknown_outcome_gets_its_first_position() {
     while answers.len() < 2 {
         answers.extend(acks(&mut again).await.acks);
     }
-    assert_eq!((answers[0].position, answers[0].duplicate), (position + 1, true));
-    assert_eq!((answers[1].position, answers[1].duplicate), (position + 2, false));
+    assert_eq!(
+        (answers[0].position, answers[0].duplicate),
+        (position + 1, true)
+    );
+    assert_eq!(
+        (answers[1].position, answers[1].duplicate),
+        (position + 2, false)
+    );
     assert_eq!(durable(&peer, "s").await, 3);
 }

@@ -12,13 +12,20 @@ async fn stalled_consumers_cost_no_memory_and_slow_nobody() {
     let world = World::start();
     let peer = world.peer().await;
     peer.create(records("s", 1)).await;
-    let from = Some(Start { from: Some(From::TrimHorizon(true)) });
+    let from = Some(Start {
+        from: Some(From::TrimHorizon(true)),
+    });
     let mut stalled = Vec::new();
     let endpoint = endpoint();
     // Some have credit and do not read; others read and give no more credit.
     for n in 0..count("AFFLUX_STALLED_CONSUMERS", 40) {
-        let hello = Hello { window: Some(16 << 10), ..Hello::default() };
-        let peer = Peer::try_connect(&endpoint, world.server.quic(), hello).await.unwrap();
+        let hello = Hello {
+            window: Some(16 << 10),
+            ..Hello::default()
+        };
+        let peer = Peer::try_connect(&endpoint, world.server.quic(), hello)
+            .await
+            .unwrap();
         let credit_bytes = if n % 2 == 0 { 64 << 20 } else { 1 << 10 };
         let mut exchange = peer
             .open(Activity::Subscribe(Subscribe {

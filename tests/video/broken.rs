@@ -29,7 +29,12 @@ async fn stored(world: &World) -> usize {
 /// Everything that is stored plays without a complaint; returns its samples.
 fn playable(world: &World) -> u64 {
     let out = world.file("clip.mp4");
-    let range = ["--from", "2000-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z"];
+    let range = [
+        "--from",
+        "2000-01-01T00:00:00Z",
+        "--to",
+        "2100-01-01T00:00:00Z",
+    ];
     let mut args = vec!["video", "clip", "cam", "-o", out.to_str().unwrap()];
     args.extend(range);
     world.afflux.run(&args).ok();
@@ -48,7 +53,12 @@ async fn media_without_an_initialisation_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn something_that_is_no_video_is_refused() {
     let world = world().await;
-    for bytes in [b"".as_slice(), b"hello, this is not video at all\n", &[0; 4_096], &[0xff; 64]] {
+    for bytes in [
+        b"".as_slice(),
+        b"hello, this is not video at all\n",
+        &[0; 4_096],
+        &[0xff; 64],
+    ] {
         put(&world, bytes).fails(1);
     }
     assert_eq!(stored(&world).await, 0);
@@ -61,13 +71,27 @@ async fn a_plain_mp4_is_refused_with_advice() {
     let fragmented = world.file("fragmented.mp4");
     std::fs::write(&fragmented, Camera::short(2).film()).unwrap();
     let made = std::process::Command::new("ffmpeg")
-        .args(["-loglevel", "error", "-nostdin", "-i", fragmented.to_str().unwrap(), "-c", "copy"])
+        .args([
+            "-loglevel",
+            "error",
+            "-nostdin",
+            "-i",
+            fragmented.to_str().unwrap(),
+            "-c",
+            "copy",
+        ])
         .arg(&plain)
         .status()
         .unwrap();
     assert!(made.success());
-    let refused = world.afflux.run(&["video", "put", "cam", plain.to_str().unwrap()]);
-    assert!(refused.fails(1).contains("frag_keyframe"), "{}", refused.stderr);
+    let refused = world
+        .afflux
+        .run(&["video", "put", "cam", plain.to_str().unwrap()]);
+    assert!(
+        refused.fails(1).contains("frag_keyframe"),
+        "{}",
+        refused.stderr
+    );
     assert_eq!(stored(&world).await, 0);
 }
 
@@ -86,7 +110,14 @@ async fn times_that_run_backwards_harm_nothing() {
     let world = world().await;
     let (init, parts) = split(&Camera::short(4).film());
     // The camera's clock jumps back to the start, twice.
-    let film = [init.clone(), parts.concat(), parts[0].clone(), parts[1].clone(), parts.concat()].concat();
+    let film = [
+        init.clone(),
+        parts.concat(),
+        parts[0].clone(),
+        parts[1].clone(),
+        parts.concat(),
+    ]
+    .concat();
     let ended = put(&world, &film);
     match ended.code {
         Some(0) => {
@@ -109,8 +140,16 @@ async fn a_start_without_a_key_frame_does_not_spoil_what_follows() {
     let flags = args.iter().position(|arg| arg == "-movflags").unwrap();
     args[flags + 1] = "empty_moov+default_base_moof".into();
     args.splice(flags..flags, ["-frag_duration".into(), "160000".into()]);
-    let output = std::process::Command::new("ffmpeg").args(&args).arg("-").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = std::process::Command::new("ffmpeg")
+        .args(&args)
+        .arg("-")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let (init, parts) = split(&output.stdout);
     assert!(parts.len() > 6, "{} fragments", parts.len());
     let ended = put(&world, &[init, parts[1..].concat()].concat());
@@ -127,7 +166,11 @@ async fn a_start_without_a_key_frame_does_not_spoil_what_follows() {
 async fn a_fragment_cut_inside_its_data_is_not_stored() {
     let world = world().await;
     let film = Camera::short(4).film();
-    let data = boxes(&film).iter().filter(|found| &found.name == b"mdat").last().unwrap().bytes;
+    let data = boxes(&film)
+        .iter()
+        .rfind(|found| &found.name == b"mdat")
+        .unwrap()
+        .bytes;
     let start = data.as_ptr().addr() - film.as_ptr().addr();
     for cut in [start + 8, start + data.len() / 2, start + data.len() - 1] {
         world.peer().await;
@@ -152,7 +195,10 @@ async fn a_fragment_of_300_megabytes_is_refused_by_its_size() {
     let before = world.server.anonymous_bytes();
     let refused = put(&world, &film);
     let words = refused.fails(1);
-    assert!(words.contains("limit") || words.contains("bytes"), "{words}");
+    assert!(
+        words.contains("limit") || words.contains("bytes"),
+        "{words}"
+    );
     assert!(world.server.anonymous_bytes().saturating_sub(before) < 128 << 20);
     assert_eq!(stored(&world).await, 1);
 }
@@ -163,17 +209,30 @@ async fn a_client_that_never_ends_its_fragment_is_stopped_at_the_limit() {
     let peer = world.peer().await;
     let (init, _) = split(&Camera::short(1).film());
     let session_id = Bytes::from_static(&[9; 16]);
-    let mut upload = peer.open(Activity::Upload(Upload { stream: "cam".into(), session_id })).await;
+    let mut upload = peer
+        .open(Activity::Upload(Upload {
+            stream: "cam".into(),
+            session_id,
+        }))
+        .await;
     assert!(matches!(upload.frame().await, Frame::UploadOpened(_)));
-    upload.say(&Frame::UploadInit(UploadInit { init: init.into() })).await;
-    let start = FragmentStart { number: 0, producer_time_ms: 1, ..FragmentStart::default() };
+    upload
+        .say(&Frame::UploadInit(UploadInit { init: init.into() }))
+        .await;
+    let start = FragmentStart {
+        number: 0,
+        producer_time_ms: 1,
+        ..FragmentStart::default()
+    };
     upload.say(&Frame::FragmentStart(start)).await;
     let before = world.server.anonymous_bytes();
     // A box that claims to go on for gigabytes, in pieces of 512 KiB.
     let mut first = (u32::MAX).to_be_bytes().to_vec();
     first.extend_from_slice(b"moof");
     let piece = Bytes::from(vec![0; 512 << 10]);
-    upload.bytes(Frame::fragment_data(Bytes::from(first)).concat().into()).await;
+    upload
+        .bytes(Frame::fragment_data(Bytes::from(first)).concat().into())
+        .await;
     for _ in 0..=FRAGMENT_BYTES_MAX / piece.len() + 1 {
         for bytes in Frame::fragment_data(piece.clone()) {
             upload.bytes(bytes).await;
@@ -187,7 +246,10 @@ async fn a_client_that_never_ends_its_fragment_is_stopped_at_the_limit() {
         }
     };
     let kind = ErrorKind::from_code(failure.kind.try_into().unwrap());
-    assert!(matches!(kind, ErrorKind::Invalid | ErrorKind::LimitExceeded), "{failure:?}");
+    assert!(
+        matches!(kind, ErrorKind::Invalid | ErrorKind::LimitExceeded),
+        "{failure:?}"
+    );
     assert!(world.server.anonymous_bytes().saturating_sub(before) < 2 * FRAGMENT_BYTES_MAX as u64);
     assert_serves(&world).await;
 }
@@ -199,15 +261,30 @@ async fn fragments_out_of_their_order_are_refused() {
     let (init, parts) = split(&Camera::short(2).film());
     for (session, numbers) in [(1_u8, [1_u64, 2]), (2, [0, 2]), (3, [0, 0])] {
         let session_id = Bytes::from(vec![session; 16]);
-        let mut upload = peer.open(Activity::Upload(Upload { stream: "cam".into(), session_id })).await;
-        upload.say(&Frame::UploadInit(UploadInit { init: init.clone().into() })).await;
+        let mut upload = peer
+            .open(Activity::Upload(Upload {
+                stream: "cam".into(),
+                session_id,
+            }))
+            .await;
+        upload
+            .say(&Frame::UploadInit(UploadInit {
+                init: init.clone().into(),
+            }))
+            .await;
         for (number, part) in numbers.into_iter().zip(&parts) {
-            let start = FragmentStart { number, producer_time_ms: 1, ..FragmentStart::default() };
+            let start = FragmentStart {
+                number,
+                producer_time_ms: 1,
+                ..FragmentStart::default()
+            };
             upload.say(&Frame::FragmentStart(start)).await;
             for bytes in Frame::fragment_data(Bytes::from(part.clone())) {
                 upload.bytes(bytes).await;
             }
-            upload.say(&Frame::FragmentEnd(FragmentEnd { number })).await;
+            upload
+                .say(&Frame::FragmentEnd(FragmentEnd { number }))
+                .await;
         }
         upload.finish();
         let refused = loop {
@@ -217,7 +294,11 @@ async fn fragments_out_of_their_order_are_refused() {
                 other => panic!("session {session}: expected a failure, got {other:?}"),
             }
         };
-        assert_eq!(refused.kind, u32::from(ErrorKind::Invalid.code()), "{refused:?}");
+        assert_eq!(
+            refused.kind,
+            u32::from(ErrorKind::Invalid.code()),
+            "{refused:?}"
+        );
     }
     // Sessions 2 and 3 began well: what was received before the failure is kept.
     assert_eq!(stored(&world).await, 2);

@@ -12,7 +12,11 @@ pub(crate) async fn fragments(peer: &Peer, stream: &str) -> Vec<Fragment> {
     let mut all = Vec::new();
     let mut position = Some(0);
     while let Some(from) = position {
-        let list = ListFragments { stream: stream.to_owned(), position: from, ..Default::default() };
+        let list = ListFragments {
+            stream: stream.to_owned(),
+            position: from,
+            ..Default::default()
+        };
         match peer.admin(Command::ListFragments(list)).await {
             Ok(Answer::Fragments(page)) => {
                 all.extend(page.fragments);
@@ -30,6 +34,9 @@ pub(crate) fn assert_each_once(fragments: &[Fragment], count: usize) {
     for pair in fragments.windows(2) {
         assert!(pair[0].position < pair[1].position);
         assert!(pair[0].fragment_number < pair[1].fragment_number);
-        assert!(pair[0].producer_time_ms < pair[1].producer_time_ms, "{pair:#?}");
+        assert!(
+            pair[0].producer_time_ms < pair[1].producer_time_ms,
+            "{pair:#?}"
+        );
     }
 }

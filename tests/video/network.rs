@@ -26,7 +26,14 @@ async fn an_upload_survives_blackouts_and_dead_servers_with_each_fragment_once()
     let (init, parts) = split(&Camera::short(24).film());
     let spool = world.file("spool");
     std::fs::create_dir(&spool).unwrap();
-    let args = ["video", "put", "cam", "-", "--spool", spool.to_str().unwrap()];
+    let args = [
+        "video",
+        "put",
+        "cam",
+        "-",
+        "--spool",
+        spool.to_str().unwrap(),
+    ];
     let mut put = world.afflux.at(proxy.address()).spawn(&args);
     put.write(&init);
     for (n, part) in parts.iter().enumerate() {
@@ -54,7 +61,12 @@ async fn an_upload_survives_blackouts_and_dead_servers_with_each_fragment_once()
     let peer = world.peer().await;
     assert_each_once(&fragments(&peer, "cam").await, parts.len());
     let out = world.file("clip.mp4");
-    let range = ["--from", "2000-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z"];
+    let range = [
+        "--from",
+        "2000-01-01T00:00:00Z",
+        "--to",
+        "2100-01-01T00:00:00Z",
+    ];
     let mut args = vec!["video", "clip", "cam", "-o", out.to_str().unwrap()];
     args.extend(range);
     world.afflux.run(&args).ok();
@@ -68,7 +80,10 @@ async fn records_put_through_a_storm_arrive_once_and_in_order() {
     world.ok(&["stream", "create", "s"]);
     let proxy = LossyProxy::start(world.server.quic(), STORM, seed.derive(2));
     let lines: Vec<String> = (0..3_000).map(|n| format!("line {n:06}")).collect();
-    let mut put = world.afflux.at(proxy.address()).spawn(&["put", "s", "--key", "one"]);
+    let mut put = world
+        .afflux
+        .at(proxy.address())
+        .spawn(&["put", "s", "--key", "one"]);
     for (n, chunk) in lines.chunks(500).enumerate() {
         put.write((chunk.join("\n") + "\n").as_bytes());
         if n % 2 == 1 {
@@ -76,7 +91,15 @@ async fn records_put_through_a_storm_arrive_once_and_in_order() {
         }
     }
     put.wait().ok();
-    let tail = ["tail", "s", "--from", "trim-horizon", "--no-follow", "--output", "json"];
+    let tail = [
+        "tail",
+        "s",
+        "--from",
+        "trim-horizon",
+        "--no-follow",
+        "--output",
+        "json",
+    ];
     let got: Vec<String> = world
         .afflux
         .at(proxy.address())

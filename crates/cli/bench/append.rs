@@ -23,7 +23,9 @@ pub(crate) fn run(args: &BenchCommon) -> Result<()> {
     let seconds = Duration::from_secs(args.seconds);
     let parent = args.data_dir.clone().unwrap_or_else(|| ".".into());
     std::fs::create_dir_all(&parent).with_context(|| format!("make {}", parent.display()))?;
-    let dir = tempfile::Builder::new().prefix("afflux-bench-").tempdir_in(&parent);
+    let dir = tempfile::Builder::new()
+        .prefix("afflux-bench-")
+        .tempdir_in(&parent);
     let dir = dir.context("make a data directory")?;
     let mut report = Report::new("append");
     let each = Duration::from_secs(2);
@@ -36,12 +38,21 @@ pub(crate) fn run(args: &BenchCommon) -> Result<()> {
     report.limit(synced);
     for (durability, name, limit, of) in [
         (Durability::Os, "append, os", cached_rate, "gather write"),
-        (Durability::Fsync, "append, fsync", synced_rate, "gather write and sync of 1 MiB"),
+        (
+            Durability::Fsync,
+            "append, fsync",
+            synced_rate,
+            "gather write and sync of 1 MiB",
+        ),
     ] {
         let cpu = process::own_cpu();
         let rate = append(&dir.path().join(name), durability, seconds)?;
         report.ratio(name, (rate, "GB/s"), (limit, of));
-        report.number(format!("{name}, CPU"), (process::own_cpu() - cpu).as_secs_f64(), "s");
+        report.number(
+            format!("{name}, CPU"),
+            (process::own_cpu() - cpu).as_secs_f64(),
+            "s",
+        );
     }
     report.print(args.output)
 }
@@ -75,7 +86,14 @@ fn append(dir: &std::path::Path, durability: Durability, limit: Duration) -> Res
     let volume = Volume::open(dir, VolumeOptions::default(), Clock::system())?;
     let bell = Arc::new(Bell::default());
     let observer = Arc::clone(&bell);
-    let shard = volume.shard(LogKey { stream: 1, shard: 0 }, durability, observer)?;
+    let shard = volume.shard(
+        LogKey {
+            stream: 1,
+            shard: 0,
+        },
+        durability,
+        observer,
+    )?;
     let records: Vec<Bytes> = load::payload(ENTRY_BYTES)
         .chunks(RECORD_BYTES)
         .map(Bytes::copy_from_slice)

@@ -22,10 +22,23 @@ struct Job {
     millis: u64,
 }
 
+/// Which transport settings a bare transfer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settings {
+    /// The product's own, so that nothing but the product differs.
+    Product,
+    /// Packets gathered to the kernel's limit of a call: what the transport could reach.
+    Gathered,
+}
+
 /// Runs `load` between two new processes for `limit`; returns the client's report.
-pub(crate) fn run(load: Load, limit: Duration) -> Result<Report> {
+pub(crate) fn run(load: Load, settings: Settings, limit: Duration) -> Result<Report> {
     let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-    let job = Job { profile: product_profile(), load, millis };
+    let job = Job {
+        profile: settings.profile(),
+        load,
+        millis,
+    };
     let job = serde_json::to_string(&job).context("write the job")?;
     let mut server = Side::start(&job, None)?;
     let ready = server.line()?;
@@ -34,21 +47,32 @@ pub(crate) fn run(load: Load, limit: Duration) -> Result<Report> {
     serde_json::from_str(&report).with_context(|| format!("read {report:?}"))
 }
 
-/// The product's own settings, so that nothing but the product differs.
-fn product_profile() -> TransportProfile {
-    let profile = Profile::default();
-    TransportProfile {
-        mtu_upper_bound: profile.mtu_discovered_max,
-        mtu_initial: profile.mtu_initial,
-        stream_window_bytes: profile.stream_window_bytes,
-        connection_window_bytes: profile.connection_window_bytes,
-        send_window_bytes: profile.send_window_bytes,
-        socket_buffer_bytes: profile.socket_buffer_bytes,
-        segmentation_offload: profile.segmentation_offload,
-        gather: false,
-        congestion: Congestion::Cubic,
-        congestion_window_initial_bytes: None,
-        ack_frequency: None,
+impl Settings {
+    fn profile(self) -> TransportProfile {
+        if self == Self::Gathered {
+            return TransportProfile {
+                mtu_upper_bound: 32_700,
+                send_window_bytes: 2 << 20,
+                segmentation_offload: true,
+                gather: true,
+                ..Self::Product.profile()
+            };
+        }
+        // Both sides are on this machine, and so they use the profile for one machine.
+        let profile = Profile::LOOPBACK;
+        TransportProfile {
+            mtu_upper_bound: profile.mtu_discovered_max,
+            mtu_initial: profile.mtu_initial,
+            stream_window_bytes: profile.stream_window_bytes,
+            connection_window_bytes: profile.connection_window_bytes,
+            send_window_bytes: profile.send_window_bytes,
+            socket_buffer_bytes: profile.socket_buffer_bytes,
+            segmentation_offload: profile.segmentation_offload,
+            gather: false,
+            congestion: Congestion::Cubic,
+            congestion_window_initial_bytes: None,
+            ack_frequency: None,
+        }
     }
 }
 
@@ -69,11 +93,18 @@ impl Side {
             .spawn()
             .context("start a bare side")?;
         let stdout = child.stdout.take().context("take its output")?;
-        Ok(Self { child, lines: BufReader::new(stdout).lines() })
+        Ok(Self {
+            child,
+            lines: BufReader::new(stdout).lines(),
+        })
     }
 
     fn line(&mut self) -> Result<String> {
-        let line = self.lines.next().transpose().context("read from a bare side")?;
+        let line = self
+            .lines
+            .next()
+            .transpose()
+            .context("read from a bare side")?;
         ensure!(line.is_some(), "a bare side ended early");
         Ok(line.unwrap_or_default())
     }
@@ -98,7 +129,13 @@ pub(crate) fn side(args: &BenchBare) -> Result<()> {
         }
         Some(ready) => {
             let ready = serde_json::from_str(ready).context("read the address")?;
-            bare::send(&job.profile, threads(), &ready, job.load, Duration::from_millis(job.millis))?
+            bare::send(
+                &job.profile,
+                threads(),
+                &ready,
+                job.load,
+                Duration::from_millis(job.millis),
+            )?
         }
     };
     printer.result(&report, String::new)

@@ -32,7 +32,7 @@ impl Server {
     /// The data goes below `parent`, or below the current directory: temporary directories often
     /// lie in memory, where a sync costs nothing.
     pub(crate) fn start(parent: Option<&Path>) -> Result<Self> {
-        let parent = parent.unwrap_or(Path::new("."));
+        let parent = parent.unwrap_or_else(|| Path::new("."));
         std::fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
         let temporary = tempfile::Builder::new()
             .prefix("afflux-bench-")
@@ -40,7 +40,14 @@ impl Server {
             .context("make a data directory")?;
         let program = std::env::current_exe().context("find this program")?;
         let mut child = Command::new(program)
-            .args(["serve", "--quic", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "serve",
+                "--quic",
+                "127.0.0.1:0",
+                "--http",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(temporary.path())
             .env("AFFLUX_LOG_FILTER", "warn")
             .stdin(Stdio::null())
@@ -49,10 +56,17 @@ impl Server {
             .context("start a server")?;
         let mut line = String::new();
         let stdout = child.stdout.take().context("the server's output")?;
-        BufReader::new(stdout).read_line(&mut line).context("read the server's output")?;
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .context("read the server's output")?;
         ensure!(!line.is_empty(), "the server ended before it was ready");
         let ready = serde_json::from_str(&line).with_context(|| format!("read {line:?}"))?;
-        Ok(Self { child, ready, data: temporary.path().to_owned(), _temporary: Some(temporary) })
+        Ok(Self {
+            child,
+            ready,
+            data: temporary.path().to_owned(),
+            _temporary: Some(temporary),
+        })
     }
 
     /// Where clients connect.
@@ -63,6 +77,11 @@ impl Server {
     /// Its data directory.
     pub(crate) fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// CPU time so far.

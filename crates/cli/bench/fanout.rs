@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-
-use afflux_client::{ConsumerEvent, ConsumerOptions, From};
+use afflux_client::{Client, ConsumerEvent, ConsumerOptions, From};
 use afflux_types::StreamName;
 use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 
-use super::bare;
+use super::bare::{self, Settings};
 use super::child::Server;
 use super::load;
 use super::raw::bare::Load;
@@ -25,7 +24,11 @@ pub(crate) fn run(args: &BenchFanout) -> Result<()> {
     let seconds = Duration::from_secs(args.common.seconds);
     let mut report = Report::new("fanout");
     let connections = u32::try_from(args.consumers).context("too many consumers")?;
-    let bare = bare::run(Load::Fanout { connections, write_bytes: 256 << 10 }, seconds)?;
+    let load = Load::Fanout {
+        connections,
+        write_bytes: 256 << 10,
+    };
+    let bare = bare::run(load, Settings::Product, seconds)?;
     report.number(format!("bare QUIC to {connections}"), bare.rate(), "GB/s");
 
     let server = Server::start(args.common.data_dir.as_deref())?;
@@ -33,8 +36,16 @@ pub(crate) fn run(args: &BenchFanout) -> Result<()> {
     let stream = runtime.block_on(fill(&server, args.record_bytes))?;
     let (cpu, server_cpu) = (process::own_cpu(), server.cpu());
     let pushed = runtime.block_on(read(&server, &stream, args.consumers, seconds))?;
-    report.ratio("pushed in all", (pushed, "GB/s"), (bare.rate(), "bare QUIC"));
-    report.cost("consumers", process::own_cpu() - cpu, process::peak_memory(std::process::id())?);
+    report.ratio(
+        "pushed in all",
+        (pushed, "GB/s"),
+        (bare.rate(), "bare QUIC"),
+    );
+    report.cost(
+        "consumers",
+        process::own_cpu() - cpu,
+        process::peak_memory(std::process::id())?,
+    );
     report.cost("server", server.cpu() - server_cpu, server.peak_memory());
     report.print(args.common.output)
 }
@@ -55,26 +66,7 @@ async fn read(server: &Server, stream: &StreamName, count: usize, limit: Duratio
     let mut consumers = JoinSet::new();
     for _ in 0..count {
         let client = load::client(server).await?;
-        let (bytes, stream) = (Arc::clone(&bytes), stream.clone());
-        consumers.spawn(async move {
-            loop {
-                let options =
-                    ConsumerOptions { from: From::TrimHorizon, credit_bytes: 4 << 20, ..Default::default() };
-                let mut consumer = client.consumer(&stream, options).await?;
-                loop {
-                    match consumer.next().await? {
-                        Some(ConsumerEvent::Batch(batch)) => {
-                            let len = u64::try_from(batch.entry_len()).unwrap_or(0);
-                            bytes.fetch_add(len, Ordering::Relaxed);
-                        }
-                        // Caught up: once more from the start.
-                        Some(ConsumerEvent::Progress { .. }) => break,
-                        Some(_) => {}
-                        None => return anyhow::Ok(()),
-                    }
-                }
-            }
-        });
+        consumers.spawn(read_again(client, stream.clone(), Arc::clone(&bytes)));
     }
     // The first half second fills windows and maps.
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -85,4 +77,28 @@ async fn read(server: &Server, stream: &StreamName, count: usize, limit: Duratio
     }
     let moved = bytes.load(Ordering::Relaxed) - start;
     Ok(moved as f64 / clock.elapsed().as_secs_f64() / 1e9)
+}
+
+/// Reads everything from the start, again and again, and counts its bytes.
+async fn read_again(client: Client, stream: StreamName, bytes: Arc<AtomicU64>) -> Result<()> {
+    loop {
+        let options = ConsumerOptions {
+            from: From::TrimHorizon,
+            credit_bytes: 4 << 20,
+            ..ConsumerOptions::default()
+        };
+        let mut consumer = client.consumer(&stream, options).await?;
+        loop {
+            match consumer.next().await? {
+                Some(ConsumerEvent::Batch(batch)) => {
+                    let len = u64::try_from(batch.entry_len()).unwrap_or(0);
+                    bytes.fetch_add(len, Ordering::Relaxed);
+                }
+                // Caught up: once more from the start.
+                Some(ConsumerEvent::Progress { .. }) => break,
+                Some(_) => {}
+                None => return Ok(()),
+            }
+        }
+    }
 }

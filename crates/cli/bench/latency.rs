@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-
 use afflux_client::{Client, Consumer, ConsumerEvent, ConsumerOptions, From, Producer};
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
-use super::bare;
+use super::bare::{self, Settings};
 use super::child::Server;
 use super::load;
 use super::raw::bare::Load;
@@ -21,12 +20,20 @@ use crate::args::BenchLatency;
 /// A put is due this often; each put sends what is due by then.
 const TICK: Duration = Duration::from_micros(500);
 
+/// Longer times are counted as this long.
+const MINUTE: Duration = Duration::from_secs(60);
+
 pub(crate) fn run(args: &BenchLatency) -> Result<()> {
     let seconds = Duration::from_secs(args.common.seconds);
     let mut report = Report::new("latency");
     let server = Server::start(args.common.data_dir.as_deref())?;
-    let echo = Load::Echo { bytes: 1024, background_bytes_per_second: 0 };
-    let echo = bare::run(echo, seconds)?.latency.context("an echo has a latency")?;
+    let echo = Load::Echo {
+        bytes: 1024,
+        background_bytes_per_second: 0,
+    };
+    let echo = bare::run(echo, Settings::Product, seconds)?
+        .latency
+        .context("an echo has a latency")?;
     report.number("bare QUIC echo, p50", echo.p50_us, "us");
     report.number("bare QUIC echo, p99", echo.p99_us, "us");
     let synced = sync::latency(server.data(), 4 << 10, sync::Blocks::Written, seconds / 5)?;
@@ -39,11 +46,23 @@ pub(crate) fn run(args: &BenchLatency) -> Result<()> {
     report.number("records", rate / 1e6, "M/s");
     let allowed = echo.p50_us + 1.5 * synced_us + 80.0;
     let micros = |quantile| times.value_at_quantile(quantile) as f64 / 1_000.0;
-    report.ratio("put to push, p50", (micros(0.5), "us"), (allowed, "echo + 1.5 syncs + 80 us"));
-    report.ratio("put to push, p99", (micros(0.99), "us"), (5.0 * allowed, "five times that"));
+    report.ratio(
+        "put to push, p50",
+        (micros(0.5), "us"),
+        (allowed, "echo + 1.5 syncs + 80 us"),
+    );
+    report.ratio(
+        "put to push, p99",
+        (micros(0.99), "us"),
+        (5.0 * allowed, "five times that"),
+    );
     report.number("put to push, p99.9", micros(0.999), "us");
     report.number("put to push, max", micros(1.0), "us");
-    report.cost("client", process::own_cpu() - cpu, process::peak_memory(std::process::id())?);
+    report.cost(
+        "client",
+        process::own_cpu() - cpu,
+        process::peak_memory(std::process::id())?,
+    );
     report.cost("server", server.cpu() - server_cpu, server.peak_memory());
     report.print(args.common.output)
 }
@@ -59,8 +78,14 @@ async fn measure(
         None => full_load(&client, args).await? / 10.0,
     };
     let stream = load::stream(&client, "latency", 1, args.durability).await?;
-    let options = ConsumerOptions { from: From::Latest, ..ConsumerOptions::default() };
-    let mut consumer = load::client(server).await?.consumer(&stream, options).await?;
+    let options = ConsumerOptions {
+        from: From::Latest,
+        ..ConsumerOptions::default()
+    };
+    let mut consumer = load::client(server)
+        .await?
+        .consumer(&stream, options)
+        .await?;
     // The subscription must stand before the first record leaves.
     while !matches!(consumer.next().await?, Some(ConsumerEvent::Progress { .. })) {}
     let mut options = load::options(64 << 10);
@@ -80,11 +105,22 @@ async fn full_load(client: &Client, args: &BenchLatency) -> Result<f64> {
     let producer = client.producer(&stream, load::options(256 << 10)).await?;
     let data = load::payload(args.record_bytes);
     let limit = Duration::from_secs(2);
-    Ok(load::produce(&producer, &load::keys(1), &data, limit, u64::MAX).await?.rate())
+    Ok(
+        load::produce(&producer, &load::keys(1), &data, limit, u64::MAX)
+            .await?
+            .rate(),
+    )
 }
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Records that are to be sent within `time`.
+fn due(time: Duration, rate: f64) -> u64 {
+    // Whole records in whole microseconds: far below what a u64 holds.
+    let rate = Duration::from_secs_f64(rate / 1e6).as_micros();
+    u64::try_from(time.as_micros() * rate / 1_000_000).unwrap_or(u64::MAX)
 }
 
 async fn send(
@@ -99,12 +135,16 @@ async fn send(
     let mut sent = 0_u64;
     while clock.elapsed() < limit {
         tick.tick().await;
-        let due = (clock.elapsed().as_secs_f64() * rate) as u64;
+        let due = due(clock.elapsed(), rate);
         while sent < due {
             // A record counts from its put, unless the generator itself fell behind its plan.
             let planned = Duration::from_secs_f64(sent as f64 / rate);
             let now = clock.elapsed();
-            let start = if now > planned + 2 * TICK { planned } else { now };
+            let start = if now > planned + 2 * TICK {
+                planned
+            } else {
+                now
+            };
             if let Some(stamp) = data.first_chunk_mut() {
                 *stamp = nanos(start).to_le_bytes();
             }
@@ -122,18 +162,25 @@ async fn receive(
     rate: f64,
     limit: Duration,
 ) -> Result<Histogram<u64>> {
-    let mut times = Histogram::new(3).context("make a histogram")?;
-    let expected = (limit.as_secs_f64() * rate * 0.99) as u64;
+    let mut times = Histogram::new_with_max(nanos(MINUTE), 3).context("make a histogram")?;
+    let expected = due(limit.mul_f64(0.99), rate);
     // Connections and caches warm up in the first tenth.
     let warm = nanos(limit / 10);
     let mut seen = 0_u64;
     while seen < expected {
-        let Some(event) = consumer.next().await? else { break };
-        let ConsumerEvent::Batch(batch) = event else { continue };
+        let Some(event) = consumer.next().await? else {
+            break;
+        };
+        let ConsumerEvent::Batch(batch) = event else {
+            continue;
+        };
         let now = nanos(clock.elapsed());
         for record in batch.records() {
             let data = record?.record.data;
-            let sent = data.first_chunk::<8>().copied().map_or(0, u64::from_le_bytes);
+            let sent = data
+                .first_chunk::<8>()
+                .copied()
+                .map_or(0, u64::from_le_bytes);
             seen += 1;
             if sent >= warm {
                 times.saturating_record(now.saturating_sub(sent));

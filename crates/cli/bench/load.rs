@@ -16,7 +16,10 @@ use crate::commands::stream::durability;
 /// The runtime of a client process: one worker for the connection, and the calling thread.
 pub(crate) fn runtime() -> Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(1).enable_all().thread_name("afflux-bench");
+    builder
+        .worker_threads(1)
+        .enable_all()
+        .thread_name("afflux-bench");
     builder.build().context("start the runtime")
 }
 
@@ -99,7 +102,10 @@ pub(crate) async fn produce(
     }
     producer.flush().await?;
     let records = producer.counts().acked_records - before;
-    Ok(Produced { records, took: clock.elapsed() })
+    Ok(Produced {
+        records,
+        took: clock.elapsed(),
+    })
 }
 
 /// Options for throughput.

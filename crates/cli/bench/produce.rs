@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::bare::{self, Settings};
 use super::child::Server;
 use super::load::{self, Produced};
 use super::raw::bare::Load;
 use super::raw::{crypto, memory, process, sync};
 use super::report::Report;
-use super::bare;
 use crate::args::BenchProduce;
 
 pub(crate) fn run(args: &BenchProduce) -> Result<()> {
@@ -17,8 +17,14 @@ pub(crate) fn run(args: &BenchProduce) -> Result<()> {
     let mut report = Report::new("produce");
     let server = Server::start(args.common.data_dir.as_deref())?;
     limits(&mut report, &server, Duration::from_millis(300))?;
-    let bulk = Load::Bulk { chunk_bytes: 256 << 10, write_chunks: 1, read_chunks: 64 };
-    let bare = bare::run(bulk, seconds)?;
+    let bulk = Load::Bulk {
+        chunk_bytes: 256 << 10,
+        write_chunks: 1,
+        read_chunks: 64,
+    };
+    let gathered = bare::run(bulk, Settings::Gathered, seconds)?;
+    report.number("bare QUIC, bulk, gathered sends", gathered.rate(), "GB/s");
+    let bare = bare::run(bulk, Settings::Product, seconds)?;
     report.number("bare QUIC, bulk", bare.rate(), "GB/s");
 
     let runtime = load::runtime()?;
@@ -26,7 +32,9 @@ pub(crate) fn run(args: &BenchProduce) -> Result<()> {
     let produced: Produced = runtime.block_on(async {
         let client = load::client(&server).await?;
         let stream = load::stream(&client, "bench", args.shards, args.durability).await?;
-        let producer = client.producer(&stream, load::options(args.batch_bytes)).await?;
+        let producer = client
+            .producer(&stream, load::options(args.batch_bytes))
+            .await?;
         let keys = load::keys(args.shards);
         let data = load::payload(args.record_bytes);
         load::produce(&producer, &keys, &data, seconds, u64::MAX).await
@@ -34,7 +42,11 @@ pub(crate) fn run(args: &BenchProduce) -> Result<()> {
     let rate = produced.rate() * args.record_bytes as f64 / 1e9;
     report.number("records", produced.rate() / 1e6, "M/s");
     report.ratio("payload", (rate, "GB/s"), (bare.rate(), "bare QUIC"));
-    report.cost("client", process::own_cpu() - cpu, process::peak_memory(std::process::id())?);
+    report.cost(
+        "client",
+        process::own_cpu() - cpu,
+        process::peak_memory(std::process::id())?,
+    );
     report.cost("server", server.cpu() - server_cpu, server.peak_memory());
     report.print(args.common.output)
 }

@@ -36,19 +36,39 @@ struct Ratio {
 
 impl Report {
     pub(crate) fn new(bench: &'static str) -> Self {
-        Self { bench, figures: Vec::new() }
+        Self {
+            bench,
+            figures: Vec::new(),
+        }
     }
 
     /// Adds a raw limit.
     pub(crate) fn limit(&mut self, figure: Figure) {
-        let Figure { name, value, unit, note } = figure;
-        self.figures.push(Row { name, value, unit, ratio: None, note });
+        let Figure {
+            name,
+            value,
+            unit,
+            note,
+        } = figure;
+        self.figures.push(Row {
+            name,
+            value,
+            unit,
+            ratio: None,
+            note,
+        });
     }
 
     /// Adds a number.
     pub(crate) fn number(&mut self, name: impl Into<String>, value: f64, unit: &str) {
         let (name, unit) = (name.into(), unit.to_owned());
-        self.figures.push(Row { name, value, unit, ratio: None, note: String::new() });
+        self.figures.push(Row {
+            name,
+            value,
+            unit,
+            ratio: None,
+            note: String::new(),
+        });
     }
 
     /// Adds a number that is judged by `limit`.
@@ -58,15 +78,28 @@ impl Report {
         (value, unit): (f64, &str),
         (limit, of): (f64, &'static str),
     ) {
-        let ratio = (limit > 0.0).then(|| Ratio { value: value / limit, of });
+        let ratio = (limit > 0.0).then(|| Ratio {
+            value: value / limit,
+            of,
+        });
         let (name, unit) = (name.into(), unit.to_owned());
-        self.figures.push(Row { name, value, unit, ratio, note: String::new() });
+        self.figures.push(Row {
+            name,
+            value,
+            unit,
+            ratio,
+            note: String::new(),
+        });
     }
 
     /// Adds what a process cost.
     pub(crate) fn cost(&mut self, who: &str, cpu: Duration, memory_bytes: u64) {
         self.number(format!("{who} CPU"), cpu.as_secs_f64(), "s");
-        self.number(format!("{who} peak memory"), memory_bytes as f64 / 1e6, "MB");
+        self.number(
+            format!("{who} peak memory"),
+            memory_bytes as f64 / 1e6,
+            "MB",
+        );
     }
 
     /// Prints everything.

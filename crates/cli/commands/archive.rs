@@ -39,7 +39,9 @@ async fn add(args: ArchiveAdd) -> Result<ExitCode> {
         .await?;
     let mut printer = Printer::new(args.connection.output);
     let value = json!({ "stream": stream.as_str(), "directory": directory });
-    printer.result(&value, || format!("archiving {stream} to {}", directory.display()))?;
+    printer.result(&value, || {
+        format!("archiving {stream} to {}", directory.display())
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -87,7 +89,17 @@ async fn list(args: ConnectionOnly) -> Result<ExitCode> {
                 ]
             })
             .collect();
-        table(&["STREAM", "DIRECTORY", "RECORDS", "FILES", "BEHIND", "LAST ERROR"], &rows)
+        table(
+            &[
+                "STREAM",
+                "DIRECTORY",
+                "RECORDS",
+                "FILES",
+                "BEHIND",
+                "LAST ERROR",
+            ],
+            &rows,
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }

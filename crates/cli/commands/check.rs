@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use afflux_log::{Repair, Report, Severity};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::args::Check;
@@ -11,12 +11,23 @@ use crate::printer::Printer;
 
 pub(crate) fn run(args: &Check) -> Result<ExitCode> {
     let repair = if args.repair { Repair::Yes } else { Repair::No };
+    // Checking nothing finds nothing wrong: a name that was mistyped must not pass.
+    if !args.dir.join("logs").is_dir() {
+        bail!(
+            "{} is not the data directory of a server",
+            args.dir.display()
+        );
+    }
     let report = afflux_log::check(&args.dir, repair)
         .with_context(|| format!("check {}", args.dir.display()))?;
     let mut printer = Printer::new(args.output);
     printer.result(&as_json(&report), || as_text(&report))?;
     let open = report.findings.iter().any(|finding| !finding.repaired);
-    Ok(if open { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    Ok(if open {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn as_json(report: &Report) -> serde_json::Value {

@@ -33,14 +33,21 @@ fn trust(connection: &Connection) -> Result<Trust> {
             .map_err(|error| Usage(format!("read {}: {error}", file.display())))?;
         return Ok(Trust::Authority(pem));
     }
-    let Some(text) = &connection.fingerprint else { return Ok(Trust::LoopbackAny) };
+    let Some(text) = &connection.fingerprint else {
+        return Ok(Trust::LoopbackAny);
+    };
     let digits: String = text.chars().filter(|c| *c != ':').collect();
     let byte = |i: usize| {
-        digits.get(2 * i..2 * i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok())
+        digits
+            .get(2 * i..2 * i + 2)
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
     };
     let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
     match bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
         Some(fingerprint) if digits.len() == 64 => Ok(Trust::Fingerprint(fingerprint)),
-        _ => Err(Usage(format!("{text:?} is not a SHA-256 fingerprint of 64 hexadecimal digits")).into()),
+        _ => Err(Usage(format!(
+            "{text:?} is not a SHA-256 fingerprint of 64 hexadecimal digits"
+        ))
+        .into()),
     }
 }

@@ -23,7 +23,10 @@ pub(crate) async fn run(args: Put) -> Result<ExitCode> {
     }
     let mut input = open(&args.lines).await?;
     let client = connect(&args.connection).await?;
-    let options = ProducerOptions { linger: Duration::from_millis(1), ..ProducerOptions::default() };
+    let options = ProducerOptions {
+        linger: Duration::from_millis(1),
+        ..ProducerOptions::default()
+    };
     let producer = client.producer(&stream, options).await?;
     let mut printer = Printer::new(args.connection.output);
     let bar = printer.progress(None);
@@ -37,7 +40,9 @@ pub(crate) async fn run(args: Put) -> Result<ExitCode> {
     producer.flush().await?;
     bar.finish_and_clear();
     let value = json!({ "stream": stream.as_str(), "records": records });
-    printer.result(&value, || format!("{records} records are durable in {stream}"))?;
+    printer.result(&value, || {
+        format!("{records} records are durable in {stream}")
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -106,7 +111,10 @@ mod tests {
     async fn lines_are_cut_the_same_however_they_arrive() {
         for capacity in 1..8 {
             let found = lines(b"one\r\n\ntwo\nlast", capacity).await;
-            assert_eq!(found, [b"one".to_vec(), vec![], b"two".to_vec(), b"last".to_vec()]);
+            assert_eq!(
+                found,
+                [b"one".to_vec(), vec![], b"two".to_vec(), b"last".to_vec()]
+            );
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `afflux serve`: run a server until a signal ends it.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use afflux_server::config::{Config, Flags, LogFormat};
 use afflux_server::Server;
+use afflux_server::config::{Config, Flags, LogFormat};
 use afflux_types::Clock;
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -38,8 +39,11 @@ pub(crate) async fn run(args: Serve) -> Result<ExitCode> {
 
 /// Merges flags, environment and file.
 pub(crate) fn config(listen: &Listen) -> Result<Config> {
-    let flags =
-        Flags { data_dir: listen.data_dir.clone(), quic: listen.quic, http: listen.http };
+    let flags = Flags {
+        data_dir: listen.data_dir.clone(),
+        quic: listen.quic,
+        http: listen.http,
+    };
     // Variables that the command line has read already are not keys of the configuration.
     let read = ["AFFLUX_QUIC", "AFFLUX_HTTP", "AFFLUX_CONFIG"];
     let environment = std::env::vars().filter(|(name, _)| !read.contains(&name.as_str()));
@@ -51,7 +55,10 @@ pub(crate) fn config(listen: &Listen) -> Result<Config> {
 pub(crate) fn log_to_stderr(config: &Config) -> Result<()> {
     let filter = EnvFilter::try_new(&config.log.filter)
         .map_err(|error| Usage(format!("configuration key log.filter: {error}")))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let installed = match config.log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),

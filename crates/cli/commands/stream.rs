@@ -8,8 +8,8 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::connect::connect;
-use crate::args::{ConnectionOnly, Durability, Stream, StreamCreate, StreamMerge, StreamSplit};
 use crate::args;
+use crate::args::{ConnectionOnly, Durability, Stream, StreamCreate, StreamMerge, StreamSplit};
 use crate::printer::{Printer, table, usage};
 
 /// Streams asked for at a time while listing.
@@ -64,8 +64,12 @@ async fn list(args: ConnectionOnly) -> Result<ExitCode> {
     let client = connect(&args.connection).await?;
     let mut streams = Vec::new();
     loop {
-        let after = streams.last().map(|last: &message::StreamSummary| last.stream.parse());
-        let page = client.list_streams(after.transpose()?.as_ref(), PAGE).await?;
+        let after = streams
+            .last()
+            .map(|last: &message::StreamSummary| last.stream.parse());
+        let page = client
+            .list_streams(after.transpose()?.as_ref(), PAGE)
+            .await?;
         streams.extend(page.streams);
         if !page.more {
             break;
@@ -112,7 +116,9 @@ async fn delete(args: args::StreamName) -> Result<ExitCode> {
     let client = connect(&args.connection).await?;
     client.delete_stream(&name).await?;
     let mut printer = Printer::new(args.connection.output);
-    printer.result(&json!({ "deleted": name.as_str() }), || format!("deleted {name}"))?;
+    printer.result(&json!({ "deleted": name.as_str() }), || {
+        format!("deleted {name}")
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,7 +126,9 @@ async fn split(args: StreamSplit) -> Result<ExitCode> {
     let name = usage(args.name.parse())?;
     let shard: ShardId = usage(args.shard.parse())?;
     let client = connect(&args.connection).await?;
-    let description = client.split_shard(&name, shard, args.at.map(HashKey::new)).await?;
+    let description = client
+        .split_shard(&name, shard, args.at.map(HashKey::new))
+        .await?;
     print_description(args.connection.output, &description)
 }
 
@@ -197,11 +205,24 @@ fn as_text(description: &StreamDescription) -> String {
             ]
         })
         .collect();
-    head + &table(&["SHARD", "STATE", "RECORDS", "PARENTS", "FROM HASH KEY", "TO HASH KEY"], &rows)
+    head + &table(
+        &[
+            "SHARD",
+            "STATE",
+            "RECORDS",
+            "PARENTS",
+            "FROM HASH KEY",
+            "TO HASH KEY",
+        ],
+        &rows,
+    )
 }
 
 fn ids(shards: &[u32]) -> Vec<String> {
-    shards.iter().map(|&shard| ShardId::new(shard).to_string()).collect()
+    shards
+        .iter()
+        .map(|&shard| ShardId::new(shard).to_string())
+        .collect()
 }
 
 fn range(range: Option<message::Range>) -> HashKeyRange {

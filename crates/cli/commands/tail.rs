@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-
 use afflux_client::{
     Batch, Client, Consumer, ConsumerEvent, ConsumerOptions, Delivered, From, Shards,
 };
@@ -25,14 +24,21 @@ pub(crate) async fn run(args: Tail) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let client = connect(&args.connection).await?;
-    let ends = if args.no_follow { Some(ends(&client, &stream, shard).await?) } else { None };
+    let ends = if args.no_follow {
+        Some(ends(&client, &stream, shard, &from).await?)
+    } else {
+        None
+    };
     let options = ConsumerOptions {
         from,
         shards: shard.map_or(Shards::All, Shards::One),
         ..ConsumerOptions::default()
     };
     let consumer = client.consumer(&stream, options).await?;
-    let mut tail = Lines { printer: Printer::new(args.connection.output), left: args.limit };
+    let mut tail = Lines {
+        printer: Printer::new(args.connection.output),
+        left: args.limit,
+    };
     follow(consumer, &mut tail, ends).await?;
     tail.printer.flush()?;
     Ok(ExitCode::SUCCESS)
@@ -47,7 +53,10 @@ pub(crate) fn start(text: &str, shard: Option<ShardId>) -> Result<(From, Option<
     }
     if let Ok(number) = text.parse::<SequenceNumber>() {
         if shard.is_some_and(|shard| shard != number.shard()) {
-            bail!(Usage(format!("sequence number {text} belongs to {}", number.shard())));
+            bail!(Usage(format!(
+                "sequence number {text} belongs to {}",
+                number.shard()
+            )));
         }
         let positions = BTreeMap::from([(number.shard(), number.position())]);
         return Ok((From::Positions(positions), Some(number.shard())));
@@ -67,11 +76,16 @@ async fn ends(
     client: &Client,
     stream: &StreamName,
     shard: Option<ShardId>,
+    from: &From,
 ) -> Result<BTreeMap<ShardId, Position>> {
     let description = client.describe_stream(stream).await?;
+    // Who starts at the latest record never reads a closed shard: nothing would say that it ended.
     let shards = description.shards.iter();
+    let shards = shards.filter(|found| *from != From::Latest || !found.closed);
     let all = shards.map(|found| (ShardId::new(found.shard), Position::new(found.durable)));
-    Ok(all.filter(|(id, _)| shard.is_none_or(|shard| shard == *id)).collect())
+    Ok(all
+        .filter(|(id, _)| shard.is_none_or(|shard| shard == *id))
+        .collect())
 }
 
 async fn follow(
@@ -83,7 +97,9 @@ async fn follow(
         if ends.as_ref().is_some_and(BTreeMap::is_empty) {
             return Ok(());
         }
-        let Some(event) = consumer.next().await? else { return Ok(()) };
+        let Some(event) = consumer.next().await? else {
+            return Ok(());
+        };
         let (shard, position) = match event {
             ConsumerEvent::Batch(batch) => {
                 lines.print(&batch)?;
@@ -168,7 +184,10 @@ mod tests {
         let number = SequenceNumber::new(ShardId::new(3), Position::new(9)).to_string();
         let (from, shard) = start(&number, None).unwrap();
         assert_eq!(shard, Some(ShardId::new(3)));
-        assert_eq!(from, From::Positions(BTreeMap::from([(ShardId::new(3), Position::new(9))])));
+        assert_eq!(
+            from,
+            From::Positions(BTreeMap::from([(ShardId::new(3), Position::new(9))]))
+        );
         assert!(start(&number, Some(ShardId::new(4))).is_err());
         assert!(start("yesterday", None).is_err());
     }

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use bytes::BytesMut;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::connect::connect;
 use super::stream::durability;
@@ -68,29 +68,47 @@ async fn put(args: VideoPut) -> Result<ExitCode> {
     let mut uploader = client.uploader(&name, options).await?;
     let mut printer = Printer::new(args.connection.output);
     let bar = printer.progress(length(&args.file).await);
-    let mut pacer = args.realtime.then(Pacer::new);
-    let clock = Clock::system();
-    let mut buffer = BytesMut::new();
-    loop {
-        buffer.reserve(READ_BYTES);
-        let read = input.read_buf(&mut buffer).await.context("read the input")?;
-        if read == 0 {
-            break;
-        }
-        push(&mut uploader, pacer.as_mut(), &clock, buffer.split().freeze()).await?;
-        progress(&bar, read, &uploader);
-    }
+    let pacer = args.realtime.then(Pacer::new);
+    let pumped = pump(&mut input, &mut uploader, pacer, &bar).await;
     let (session, skipped) = (uploader.session(), uploader.skipped());
-    let persisted = uploader.finish().await?;
+    // Also after an error: what was whole before it is worth keeping.
+    let finished = uploader.finish().await;
     bar.finish_and_clear();
+    pumped?;
+    let persisted = finished?;
     let value = json!({
         "stream": name.as_str(),
         "session": session.to_string(),
         "fragments": persisted,
         "skipped": skipped,
     });
-    printer.result(&value, || format!("{persisted} fragments are durable in {name}"))?;
+    printer.result(&value, || {
+        format!("{persisted} fragments are durable in {name}")
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Passes the input on until it ends.
+async fn pump(
+    input: &mut (impl AsyncRead + Unpin),
+    uploader: &mut Uploader,
+    mut pacer: Option<Pacer>,
+    bar: &ProgressBar,
+) -> Result<()> {
+    let clock = Clock::system();
+    let mut buffer = BytesMut::new();
+    loop {
+        buffer.reserve(READ_BYTES);
+        let read = input
+            .read_buf(&mut buffer)
+            .await
+            .context("read the input")?;
+        if read == 0 {
+            return Ok(());
+        }
+        push(uploader, pacer.as_mut(), &clock, buffer.split().freeze()).await?;
+        progress(bar, read, uploader);
+    }
 }
 
 /// What the input is, if the command is run again: a file with a start time is the same video.
@@ -108,7 +126,7 @@ async fn source(args: &VideoPut, start: Option<ProducerTime>) -> Result<Source> 
 
 async fn length(path: &Path) -> Option<u64> {
     let metadata = tokio::fs::metadata(path).await.ok()?;
-    metadata.is_file().then(|| metadata.len())
+    metadata.is_file().then_some(metadata.len())
 }
 
 async fn push(
@@ -117,7 +135,9 @@ async fn push(
     clock: &Clock,
     bytes: bytes::Bytes,
 ) -> Result<()> {
-    let Some(pacer) = pacer else { return Ok(uploader.push(bytes).await?) };
+    let Some(pacer) = pacer else {
+        return Ok(uploader.push(bytes).await?);
+    };
     for step in pacer.push(bytes)? {
         tokio::time::sleep(step.at.saturating_sub(clock.elapsed())).await;
         uploader.push(step.bytes).await?;
@@ -135,7 +155,12 @@ fn selector(axis: Axis, from: Option<i64>, to: Option<i64>, cover_start: bool) -
         Axis::Producer => TimeAxis::Producer,
         Axis::Server => TimeAxis::Server,
     };
-    FragmentSelector { axis: axis.into(), from_ms: from, to_ms: to, cover_start }
+    FragmentSelector {
+        axis: axis.into(),
+        from_ms: from,
+        to_ms: to,
+        cover_start,
+    }
 }
 
 /// Milliseconds of a time that was typed, on either axis.
@@ -157,21 +182,36 @@ async fn list(args: VideoList) -> Result<ExitCode> {
     loop {
         let page = client.list_fragments(request.clone()).await?;
         fragments.extend(page.fragments);
-        let Some(next) = page.next_position else { break };
+        let Some(next) = page.next_position else {
+            break;
+        };
         request.position = next;
     }
     let values: Vec<Value> = fragments.iter().map(as_json).collect();
     let mut printer = Printer::new(args.connection.output);
     printer.result(&values, || {
         let rows: Vec<Vec<String>> = fragments.iter().map(as_row).collect();
-        table(&["FRAGMENT", "PRODUCER TIME", "SERVER TIME", "DURATION", "BYTES", "KEY"], &rows)
+        table(
+            &[
+                "FRAGMENT",
+                "PRODUCER TIME",
+                "SERVER TIME",
+                "DURATION",
+                "BYTES",
+                "KEY",
+            ],
+            &rows,
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn as_json(fragment: &message::Fragment) -> Value {
-    let tags: serde_json::Map<String, Value> =
-        fragment.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone().into())).collect();
+    let tags: serde_json::Map<String, Value> = fragment
+        .tags
+        .iter()
+        .map(|tag| (tag.name.clone(), tag.value.clone().into()))
+        .collect();
     json!({
         "fragment_number": fragment.fragment_number,
         "producer_time": ProducerTime::from_millis(fragment.producer_time_ms).to_string(),
@@ -199,15 +239,28 @@ async fn clip(args: VideoClip) -> Result<ExitCode> {
     let name: StreamName = usage(args.name.parse())?;
     let (from, to) = (millis(&args.from)?, millis(&args.to)?);
     let client = connect(&args.connection).await?;
-    let clip = make_clip(&client, &name, selector(args.axis, Some(from), Some(to), true)).await?;
+    let clip = make_clip(
+        &client,
+        &name,
+        selector(args.axis, Some(from), Some(to), true),
+    )
+    .await?;
     let Some((clip, fragments)) = clip else {
-        bail!("stream {name} has no video from {} to {}", args.from, args.to);
+        bail!(
+            "stream {name} has no video from {} to {}",
+            args.from,
+            args.to
+        );
     };
     write_clip(&args.out, &clip).await?;
     let mut printer = Printer::new(args.connection.output);
     let value = json!({ "file": args.out, "fragments": fragments, "bytes": clip.bytes() });
     printer.result(&value, || {
-        format!("{} holds {fragments} fragments, {} bytes", args.out.display(), clip.bytes())
+        format!(
+            "{} holds {fragments} fragments, {} bytes",
+            args.out.display(),
+            clip.bytes()
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -228,15 +281,20 @@ pub(crate) async fn make_clip(
                 builder = Some(Clip::builder(init));
             }
             (Kind::Fragment, Some(builder)) => {
-                builder.push(&StoredFragment::decode(batch.body())?).context(
-                    "a clip has one codec initialisation; cut one for each side of the change",
-                )?;
+                builder
+                    .push(&StoredFragment::decode(batch.body())?)
+                    .context(
+                        "a clip has one codec initialisation; cut one for each side of the change",
+                    )?;
                 fragments += 1;
             }
             _ => {}
         }
     }
-    let clip = builder.filter(|_| fragments > 0).map(|builder| builder.finish()).transpose()?;
+    let clip = builder
+        .filter(|_| fragments > 0)
+        .map(|builder| builder.finish())
+        .transpose()?;
     Ok(clip.map(|clip| (clip, fragments)))
 }
 
@@ -244,14 +302,20 @@ pub(crate) async fn make_clip(
 pub(crate) async fn write_clip(path: &Path, clip: &Clip) -> Result<()> {
     let (path, clip) = (path.to_owned(), clip.clone());
     let write = move || -> Result<()> {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let mut file = tempfile::NamedTempFile::new_in(parent.unwrap_or(Path::new(".")))?;
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let mut file = tempfile::NamedTempFile::new_in(parent.unwrap_or_else(|| Path::new(".")))?;
         for piece in clip.pieces() {
             std::io::Write::write_all(&mut file, piece)?;
         }
-        file.persist(&path).map(drop).with_context(|| format!("write {}", path.display()))
+        file.persist(&path)
+            .map(drop)
+            .with_context(|| format!("write {}", path.display()))
     };
-    tokio::task::spawn_blocking(write).await.context("write the clip")?
+    tokio::task::spawn_blocking(write)
+        .await
+        .context("write the clip")?
 }
 
 async fn follow(args: VideoTail) -> Result<ExitCode> {
@@ -263,7 +327,9 @@ async fn follow(args: VideoTail) -> Result<ExitCode> {
     let mut left = args.limit;
     let mut sequence = 1_u32;
     while left != Some(0) {
-        let Some(batch) = follow.next().await? else { break };
+        let Some(batch) = follow.next().await? else {
+            break;
+        };
         match batch.kind() {
             Kind::Init if args.connection.output == Output::Text => {
                 let init = Init::decode(&batch.body(), &Limits::default())?;

@@ -3,6 +3,7 @@
 //!
 //! `cargo bench -p afflux-log --bench recovery`; `AFFLUX_BENCH_DIR` chooses the disk.
 #![allow(
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
@@ -71,12 +72,13 @@ fn unsealed() {
         fill(&log, body, 1_000_000_000);
         drop((log, volume));
         let volume = open(dir.path(), &options);
-        let clock = Clock::system();
+        let (clock, started) = (Clock::system(), cpu());
         let log = volume.shard(key, Durability::Os, Arc::new(())).unwrap();
-        let time = clock.elapsed();
+        let (time, cpu) = (clock.elapsed(), cpu() - started);
         println!(
-            "unsealed, entries of {body} B: {:.2} GB/s ({} entries)",
+            "unsealed, entries of {body} B: {:.2} GB/s, {:.2} GB per CPU second ({} entries)",
             1.0 / time.as_secs_f64(),
+            1.0 / cpu.as_secs_f64(),
             log.watermarks().durable
         );
     }
@@ -90,13 +92,14 @@ fn sealed() {
     let log = volume.shard(KEY, Durability::Os, Arc::new(())).unwrap();
     fill(&log, 64 << 10, 10_000_000_000);
     drop((log, volume));
-    let clock = Clock::system();
+    let (clock, started) = (Clock::system(), cpu());
     let volume = open(dir.path(), &options);
     let opened = clock.elapsed();
     let log = volume.shard(KEY, Durability::Os, Arc::new(())).unwrap();
     println!(
-        "10 GB sealed: volume {opened:.1?}, shard {:.1?}, {} segments",
+        "10 GB sealed: volume {opened:.1?}, shard {:.1?}, CPU {:.1?}, {} segments",
         clock.elapsed() - opened,
+        cpu() - started,
         log.segments().len()
     );
     let end = log.watermarks().durable.get();
@@ -122,14 +125,17 @@ fn lookups(log: &ShardLog, end: u64, what: &str) {
     let clock = Clock::system();
     let at = |i: u32| Position::new(u64::from(i).wrapping_mul(2_654_435_761) % end);
     let cold = clock.elapsed();
+    let cpu_cold = cpu();
     for i in 0..LOOKUPS {
         assert!(!log.read(at(i), 1).unwrap().is_empty());
     }
     let warm = clock.elapsed();
+    let cpu_warm = cpu();
     for i in 0..LOOKUPS {
         assert!(!log.read(at(i), 1).unwrap().is_empty());
     }
     let by_time = clock.elapsed();
+    let cpu_after = cpu();
     let times: Vec<ServerTime> = (0..LOOKUPS)
         .step_by(100)
         .map(|i| {
@@ -144,9 +150,11 @@ fn lookups(log: &ShardLog, end: u64, what: &str) {
     }
     let each = |time: Duration| time / LOOKUPS;
     println!(
-        "look-up, {what}: first {:.1?}, warm {:.1?}, by time {:.1?}",
+        "look-up, {what}: first {:.1?} (CPU {:.1?}), warm {:.1?} (CPU {:.1?}), by time {:.1?}",
         each(warm - cold),
+        each(cpu_warm - cpu_cold),
         each(by_time - warm),
+        each(cpu_after - cpu_warm),
         each(clock.elapsed() - timed)
     );
 }
@@ -193,6 +201,15 @@ fn many() {
         logs.iter()
             .all(|log| log.watermarks().durable == Position::new(1))
     );
+}
+
+/// Processor time of this process, all threads.
+fn cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap(),
+        u32::try_from(time.tv_nsec).unwrap(),
+    )
 }
 
 /// Bytes of memory that this process uses.

@@ -476,3 +476,6 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 fn time_at(bytes: &[u8], at: usize) -> ServerTime {
     ServerTime::from_millis(i64::from_le_bytes(array(bytes, at)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@
 //!
 //! Read in this order: [`ShardLog`], `shard/append.rs`, `commit/mod.rs`, `commit/persist.rs`, `segment/`,
 //! `recovery.rs`.
+//!
+#![doc = include_str!("../FORMAT.md")]
 
 mod check;
 mod commit;
@@ -14,6 +16,8 @@ mod core;
 mod error;
 mod format;
 mod fs;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod index;
 mod journal;
 mod key;

@@ -28,6 +28,12 @@ const FAST: Duration = Duration::from_secs(3_600);
 /// one that took longer than this by a smaller one.
 const SLOW: Duration = Duration::from_secs(86_400);
 const GROWTH: u64 = 4;
+/// A shard slower than this gets segments whose blocks are written ahead, because a sync into blocks
+/// that were never written takes several times as long. A faster one waits for bytes, not for syncs,
+/// and would pay for every byte twice.
+const ZERO_BYTES_PER_SECOND_MAX: u64 = 32 << 20;
+/// With more shards than this, rounds go through the journal, whose blocks are written already.
+const ZERO_SHARDS_MAX: usize = 64;
 const PAGE: u64 = 4_096;
 
 /// The preparer's tasks. A shard has at most one preparation and a few segments to seal in it.
@@ -151,9 +157,9 @@ fn refuse(core: &Core, shard: Arc<Shard>, error: FileError, failed: &mut Vec<Arc
     if shard.stopped().is_some() {
         return;
     }
-    tracing::warn!(key = %shard.key, %error, "the next segment was not prepared");
     let message = format!("prepare the next segment of {}", shard.key);
     let error = Error::new(ErrorKind::Unavailable, message).with_source(error);
+    tracing::warn!(error = %error.chain(), "the next segment was not prepared");
     shard.refuse(core, &error);
     if !failed.iter().any(|other| Arc::ptr_eq(other, &shard)) {
         failed.push(shard);
@@ -162,18 +168,24 @@ fn refuse(core: &Core, shard: Arc<Shard>, error: FileError, failed: &mut Vec<Arc
 
 fn prepare(core: &Core, shard: &Shard) -> Result<Arc<Segment>, FileError> {
     let _files = shard.maintenance.lock();
-    let (ordinal, capacity) = {
+    let (ordinal, capacity, fill) = {
+        let shards = core.shards.lock().len();
         let state = shard.state.lock();
         if state.active.is_activated() {
             let took = core.clock.wall().since(state.active.created());
-            let capacity = grown(core, state.active.capacity(), took);
+            let before = state.active.capacity();
             (
                 state.active.ordinal() + 1,
-                capacity.max(holding(state.wanted)),
+                grown(core, before, took).max(holding(state.wanted)),
+                fill(shards, before, took),
             )
         } else {
             let capacity = core.options.segment_bytes_min;
-            (state.active.ordinal(), capacity.max(holding(state.wanted)))
+            (
+                state.active.ordinal(),
+                capacity.max(holding(state.wanted)),
+                Fill::Reserve,
+            )
         }
     };
     let identity = Identity {
@@ -182,7 +194,7 @@ fn prepare(core: &Core, shard: &Shard) -> Result<Arc<Segment>, FileError> {
         id: random_id(),
         capacity,
     };
-    Segment::prepare(&core.store, &shard.dir, identity, Fill::Reserve)
+    Segment::prepare(&core.store, &shard.dir, identity, fill)
 }
 
 /// The size of the segment after one of `capacity` bytes that was half filled in `took`.
@@ -201,6 +213,26 @@ fn grown(core: &Core, capacity: u64, took: Duration) -> u64 {
             core.options.segment_bytes_max,
         )
         .next_multiple_of(PAGE)
+}
+
+/// How the segment after one of `capacity` bytes is prepared that was half filled in `took`.
+fn fill(shards: usize, capacity: u64, took: Duration) -> Fill {
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let slow = capacity / 2 * 1_000 < millis.saturating_mul(ZERO_BYTES_PER_SECOND_MAX);
+    if slow {
+        first_fill(shards)
+    } else {
+        Fill::Reserve
+    }
+}
+
+/// How a segment is prepared whose use is not known, in a volume of `shards` shards.
+pub(crate) fn first_fill(shards: usize) -> Fill {
+    if shards < ZERO_SHARDS_MAX {
+        Fill::Zero
+    } else {
+        Fill::Reserve
+    }
 }
 
 /// The size of a segment that holds an entry of `len` bytes.

@@ -21,9 +21,9 @@ use crate::format::{Activation, IDENTITY_LEN, Identity, SEGMENT_HEADER_LEN};
 use crate::fs::{LogFile, OpenMode, read_full_at, write_zeros};
 use crate::index::{IndexBuilder, arrival_floor};
 use crate::key::{index_ordinal, index_path, segment_ordinal, segment_path, shard_dir};
-use crate::prepare::random_id;
+use crate::prepare::{first_fill, random_id};
 use crate::scan::{Expected, Found, Scan};
-use crate::segment::{Fill, Segment};
+use crate::segment::Segment;
 use crate::shard::Recovered;
 use crate::store::Store;
 
@@ -34,12 +34,17 @@ pub(crate) struct FoundFile {
     pub(crate) activation: Result<Activation, String>,
 }
 
-/// Opens the log of `key`, or makes one whose first segment has `capacity` bytes.
-pub(crate) fn open(
-    store: &Arc<Store>,
-    key: LogKey,
-    capacity: u64,
-) -> Result<Recovered, StoreError> {
+/// How a log is made that does not exist.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct First {
+    /// Bytes of the first segment.
+    pub(crate) capacity: u64,
+    /// Shards that the volume has already.
+    pub(crate) shards: usize,
+}
+
+/// Opens the log of `key`, or makes one.
+pub(crate) fn open(store: &Arc<Store>, key: LogKey, first: First) -> Result<Recovered, StoreError> {
     let dir: Arc<Path> = shard_dir(&store.root, key).into();
     let mut files = match find(store, &dir) {
         Err(error) if error.is_not_found() => {
@@ -52,13 +57,19 @@ pub(crate) fn open(
         result => result?,
     };
     check_order(key, &files)?;
-    drop_unused(store, key, &dir, &mut files)?;
+    loop {
+        drop_unused(store, key, &dir, &mut files)?;
+        if !set_aside_behind_unused(store, &dir, &mut files)? {
+            break;
+        }
+    }
     let mut heads = Vec::with_capacity(files.len());
     for file in files {
         heads.push(usable(key, file)?);
     }
+    set_aside(store, &dir, &mut heads)?;
     let Some((identity, activation)) = heads.pop() else {
-        return create(store, key, &dir, capacity);
+        return create(store, key, &dir, first);
     };
     let mut segments = VecDeque::with_capacity(heads.len() + 1);
     let nexts: Vec<Position> = heads
@@ -77,6 +88,7 @@ pub(crate) fn open(
         .fs
         .open(&path, OpenMode::Write)
         .context("open", &path)?;
+    reactivate(store, &*file, &path, &identity)?;
     let index = recover_tail(&*file, &path, &identity, &activation)?;
     let (end, arrival) = (
         index.summary().end,
@@ -92,21 +104,97 @@ pub(crate) fn open(
     })
 }
 
+/// Renames segments at the end that do not continue the log.
+///
+/// Only a power cut under [`Durability::Os`](crate::Durability::Os) leaves such: the file system has
+/// written a later segment and not the end of the one before it.
+fn set_aside(
+    store: &Store,
+    dir: &Path,
+    heads: &mut Vec<(Identity, Activation)>,
+) -> Result<(), FileError> {
+    while let [.., (before, before_activation), (last, last_activation)] = heads.as_slice()
+        && !last_activation.previous_durable
+    {
+        let path = segment_path(dir, before.ordinal);
+        let file = store
+            .fs
+            .open(&path, OpenMode::Read)
+            .context("open", &path)?;
+        let tail = read_tail(&*file, &path, before, before_activation)?;
+        if tail.torn.is_none() && tail.index.summary().end == last_activation.first {
+            break;
+        }
+        rename_lost(store, dir, last.ordinal)?;
+        heads.pop();
+    }
+    Ok(())
+}
+
+/// Sets the last segment aside if the one before it has no activation; whether it did.
+fn set_aside_behind_unused(
+    store: &Store,
+    dir: &Path,
+    files: &mut Vec<FoundFile>,
+) -> Result<bool, FileError> {
+    let [.., before, last] = files.as_slice() else {
+        return Ok(false);
+    };
+    let unproven = (before.activation.is_err() || before.identity.is_err())
+        && last
+            .activation
+            .as_ref()
+            .is_ok_and(|activation| !activation.previous_durable);
+    if unproven {
+        rename_lost(store, dir, last.ordinal)?;
+        files.pop();
+    }
+    Ok(unproven)
+}
+
+fn rename_lost(store: &Store, dir: &Path, ordinal: u64) -> Result<(), FileError> {
+    let from = segment_path(dir, ordinal);
+    let to = from.with_extension("lost");
+    tracing::warn!(
+        path = %to.display(),
+        "set a segment aside: the end of the one before it was never synced and is lost"
+    );
+    store.fs.rename(&from, &to).context("set aside", &from)
+}
+
+/// Makes a segment fit to be appended to that may have been sealed, which again only happens under
+/// [`Durability::Os`](crate::Durability::Os).
+fn reactivate(
+    store: &Store,
+    file: &dyn LogFile,
+    path: &Path,
+    identity: &Identity,
+) -> Result<(), FileError> {
+    let index = path.with_extension("index");
+    match store.fs.remove_file(&index).context("remove", &index) {
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => file
+            .reserve(identity.capacity)
+            .context("reserve disk for", path),
+    }
+}
+
 fn create(
     store: &Arc<Store>,
     key: LogKey,
     dir: &Arc<Path>,
-    capacity: u64,
+    first: First,
 ) -> Result<Recovered, StoreError> {
     let identity = Identity {
         key,
         ordinal: 0,
         id: random_id(),
-        capacity,
+        capacity: first.capacity,
     };
     Ok(Recovered {
         segments: VecDeque::new(),
-        active: Segment::prepare(store, dir, identity, Fill::Reserve)?,
+        active: Segment::prepare(store, dir, identity, first_fill(first.shards))?,
         end: Position::ZERO,
         arrival: ServerTime::from_millis(i64::MIN),
     })

@@ -110,6 +110,8 @@ impl Volume {
             return Err(stop.error());
         }
         let lease = shard.lease(durability, observer)?;
+        // What the volume shares may have failed while the log was recovered.
+        core.check_stopped()?;
         Ok(ShardLog::new(Arc::clone(core), shard, lease))
     }
 
@@ -154,7 +156,11 @@ impl Volume {
     /// Reads a log's files and enters it among the open ones.
     fn recover(&self, key: LogKey) -> Result<Arc<Shard>> {
         let core = &self.0.core;
-        let recovered = recovery::open(&core.store, key, core.options.segment_bytes_min)?;
+        let first = recovery::First {
+            capacity: core.options.segment_bytes_min,
+            shards: core.shards.lock().len(),
+        };
+        let recovered = recovery::open(&core.store, key, first)?;
         let dir = Arc::clone(recovered.active.dir());
         let shard = Arc::new(Shard::new(key, dir, recovered));
         let mut shards = core.shards.lock();
@@ -206,8 +212,7 @@ impl Handle {
         }
         core.close_dirty();
         let threads = std::mem::take(&mut *self.threads.lock());
-        let (commit, rest): (Vec<_>, Vec<_>) =
-            threads.into_iter().partition(is_commit);
+        let (commit, rest): (Vec<_>, Vec<_>) = threads.into_iter().partition(is_commit);
         join(commit)?;
         core.preparer.close();
         core.journal.close();

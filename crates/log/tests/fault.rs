@@ -116,7 +116,7 @@ fn a_full_disk_refuses_appends_and_lets_them_in_again() {
     let disk = SimDisk::new();
     let clock = clock();
     let fs = Arc::new(disk.clone());
-    let volume = Volume::open_on(fs, dir.path(), small(), clock.clone()).unwrap();
+    let volume = Volume::open_on(fs, dir.path(), small(), clock).unwrap();
     let (log, ear) = shard(&volume, KEY);
     disk.fail(fault(Call::Reserve, ".segment", ENOSPC));
     let mut accepted = 0_u64;

@@ -356,7 +356,7 @@ fn retention_by_age_deletes_whole_segments_that_are_older() {
     }
     volume.close().unwrap();
     drop((log, volume));
-    let volume = Volume::open(dir.path(), small(), clock.clone()).unwrap();
+    let volume = Volume::open(dir.path(), small(), clock).unwrap();
     let (log, _ear) = shard(&volume, KEY);
     let cut = ServerTime::from_millis(1_000_000 + 2_000);
     let horizon = log.retain(Some(cut), None).unwrap();
@@ -376,4 +376,33 @@ fn retention_by_age_deletes_whole_segments_that_are_older() {
         .unwrap();
     assert_eq!(log.segments().len(), 1, "the active segment stays");
     assert_eq!(all, log.segments()[0].first);
+}
+
+#[test]
+fn retention_by_age_empties_an_idle_shard() {
+    let dir = tempfile::tempdir().unwrap();
+    let volume = open(dir.path());
+    let (log, ear) = shard(&volume, KEY);
+    for i in 0..10 {
+        let (header, body) = entry(1, 928, i);
+        append(&log, &ear, header, body);
+    }
+    ear.wait_durable(10);
+    let later = ServerTime::from_millis(2_000_000);
+    // The segment is replaced, sealed and deleted by threads of the volume, one call after the other.
+    while log.retain(Some(later), None).unwrap() < Position::new(10) {
+        std::thread::yield_now();
+    }
+    assert_eq!(log.segments().len(), 1);
+    assert_eq!(log.position_at(later).unwrap(), Position::new(10));
+    drop((log, volume));
+    let volume = open(dir.path());
+    let (log, ear) = shard(&volume, KEY);
+    let marks = log.watermarks();
+    assert_eq!(marks.trim_horizon, Position::new(10));
+    assert_eq!(marks.durable, Position::new(10));
+    let (header, body) = entry(1, 928, 0);
+    assert_eq!(append(&log, &ear, header, body).position, Position::new(10));
+    ear.wait_durable(1);
+    assert_eq!(read_all(&log, Position::new(10), 1).len(), 1);
 }

@@ -98,11 +98,11 @@ fn fields_of_code() -> BTreeMap<String, String> {
             let number = attribute.split("tag = \"").nth(1).unwrap();
             let number = number.split('"').next().unwrap();
             let kind = attribute.split([',', ' ']).next().unwrap();
-            let inner = line
+            let mut inner = line
                 .split(['<', '(', ' ', '>', ')', ','])
                 .filter(|w| !w.is_empty());
             let kind = match kind {
-                "message" => inner.last().unwrap(),
+                "message" => inner.next_back().unwrap(),
                 "enumeration" => attribute.split('"').nth(1).unwrap(),
                 scalar => scalar,
             };
@@ -182,6 +182,55 @@ fn schema_and_messages_have_the_same_fields() {
 
 /// One frame of each shape that other languages must get right, with its pinned bytes.
 fn golden() -> Vec<(&'static str, Frame)> {
+    let produce = message::Produce {
+        stream: "orders".into(),
+        shard: 1,
+        producer_id: 0x0102_0304_0506_0708,
+    };
+    let subscribe = message::Subscribe {
+        stream: "orders".into(),
+        shard: 0,
+        start: Some(message::Start {
+            from: Some(message::From::Position(300)),
+        }),
+        credit_bytes: 4 << 20,
+        consumer: "billing".into(),
+    };
+    let ack = message::Ack {
+        position: 1_000,
+        record_count: 64,
+        arrival_ms: -2,
+        duplicate: true,
+    };
+    let fragment_ack = message::FragmentAck {
+        number: 3,
+        state: message::FragmentState::Persisted.into(),
+        fragment_number: "91343852333181432392682062655754991969434075136".into(),
+        position: 1,
+        server_time_ms: 1_690_707_289_209,
+    };
+    let open = |token: &str, activity| message::Open {
+        token: token.into(),
+        activity: Some(activity),
+    };
+    let data = Frame::FragmentData(Bytes::from_static(b"moof"));
+    vec![
+        (
+            "open-produce",
+            open("secret", message::Activity::Produce(produce)).into(),
+        ),
+        (
+            "open-subscribe",
+            open("", message::Activity::Subscribe(subscribe)).into(),
+        ),
+        ("acks", message::Acks { acks: vec![ack] }.into()),
+        ("failure-shard-moved", moved().into()),
+        ("fragment-data", data),
+        ("fragment-ack", fragment_ack.into()),
+    ]
+}
+
+fn moved() -> message::Failure {
     let range = message::Range {
         start_high: 0x8000_0000_0000_0000,
         start_low: 0,
@@ -193,75 +242,13 @@ fn golden() -> Vec<(&'static str, Frame)> {
         parents: vec![0, 1],
         range: Some(range),
     };
-    let start = message::Start {
-        from: Some(message::From::Position(300)),
-    };
-    vec![
-        (
-            "open-produce",
-            message::Open {
-                token: "secret".into(),
-                activity: Some(message::Activity::Produce(message::Produce {
-                    stream: "orders".into(),
-                    shard: 1,
-                    producer_id: 0x0102_0304_0506_0708,
-                })),
-            }
-            .into(),
-        ),
-        (
-            "open-subscribe",
-            message::Open {
-                token: String::new(),
-                activity: Some(message::Activity::Subscribe(message::Subscribe {
-                    stream: "orders".into(),
-                    shard: 0,
-                    start: Some(start),
-                    credit_bytes: 4 << 20,
-                    consumer: "billing".into(),
-                })),
-            }
-            .into(),
-        ),
-        (
-            "acks",
-            message::Acks {
-                acks: vec![message::Ack {
-                    position: 1_000,
-                    record_count: 64,
-                    arrival_ms: -2,
-                    duplicate: true,
-                }],
-            }
-            .into(),
-        ),
-        (
-            "failure-shard-moved",
-            message::Failure {
-                kind: u32::from(ErrorKind::ShardMoved.code()),
-                message: "closed".into(),
-                children: vec![child],
-                retry_after_ms: 0,
-                last_sequence: 7,
-            }
-            .into(),
-        ),
-        (
-            "fragment-data",
-            Frame::FragmentData(Bytes::from_static(b"moof")),
-        ),
-        (
-            "fragment-ack",
-            message::FragmentAck {
-                number: 3,
-                state: message::FragmentState::Persisted.into(),
-                fragment_number: "91343852333181432392682062655754991969434075136".into(),
-                position: 1,
-                server_time_ms: 1_690_707_289_209,
-            }
-            .into(),
-        ),
-    ]
+    message::Failure {
+        kind: u32::from(ErrorKind::ShardMoved.code()),
+        message: "closed".into(),
+        children: vec![child],
+        retry_after_ms: 0,
+        last_sequence: 7,
+    }
 }
 
 #[test]

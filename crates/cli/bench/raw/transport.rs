@@ -3,7 +3,7 @@
 //! The product passes its own settings in here, so that the bare transport and the product differ in nothing but
 //! what the product adds.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,49 +69,9 @@ pub(crate) struct AckFrequency {
     pub(crate) reordering: u32,
 }
 
-/// What a UDP datagram over IPv6 leaves of an interface's MTU of 9,000, the common jumbo frame.
-const JUMBO_PAYLOAD_BYTES: u16 = 9_000 - 48;
-/// Two packets make one call of the kernel's 64 KiB: larger ones gain nothing.
-const LOOPBACK_PAYLOAD_BYTES: u16 = 32_700;
-
-impl TransportProfile {
-    /// Settings that suit the network on which `peer` is found.
-    ///
-    /// All start at 1,200 bytes and reach larger packets by discovery only, so a wrong guess costs time and never the
-    /// connection. A high bound makes the search longer: it halves the range, and a size that is too large costs
-    /// three lost probes, on a path of 1,500 bytes about a second for each 20 ms of round-trip time at 8,952 and
-    /// three at 32,700.
-    pub(crate) fn for_peer(peer: IpAddr) -> Self {
-        let is_local = match peer.to_canonical() {
-            IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
-            IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
-        };
-        // On loopback less in flight is faster: what the receiver takes is still in the cache.
-        let (mtu_upper_bound, send_window_bytes) = if peer.to_canonical().is_loopback() {
-            (LOOPBACK_PAYLOAD_BYTES, 2 << 20)
-        } else if is_local {
-            (JUMBO_PAYLOAD_BYTES, 4 << 20)
-        } else {
-            (1_452, 8 << 20)
-        };
-        Self {
-            mtu_upper_bound,
-            mtu_initial: 1_200,
-            stream_window_bytes: 8 << 20,
-            connection_window_bytes: 16 << 20,
-            send_window_bytes,
-            socket_buffer_bytes: 8 << 20,
-            segmentation_offload: true,
-            gather: true,
-            congestion: Congestion::Cubic,
-            congestion_window_initial_bytes: None,
-            ack_frequency: None,
-        }
-    }
-
-    /// quinn's own way, with windows and buffers that do not hold it back: what [`TransportProfile::for_peer`] is
-    /// compared with.
-    pub(crate) fn plain() -> Self {
+impl Default for TransportProfile {
+    /// quinn's own way, with windows and buffers that do not hold it back.
+    fn default() -> Self {
         Self {
             mtu_upper_bound: 1_452,
             mtu_initial: 1_200,
@@ -126,7 +86,9 @@ impl TransportProfile {
             ack_frequency: None,
         }
     }
+}
 
+impl TransportProfile {
     /// The settings of a connection.
     ///
     /// # Errors
@@ -231,33 +193,5 @@ impl TransportProfile {
                 config.congestion_controller_factory(Arc::new(bbr));
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_network_starts_with_packets_that_pass_everywhere() {
-        for peer in [
-            "127.0.0.1",
-            "::1",
-            "10.1.2.3",
-            "fe80::1",
-            "203.0.113.9",
-            "2001:db8::1",
-        ] {
-            let profile = TransportProfile::for_peer(peer.parse().unwrap());
-            assert_eq!(profile.mtu_initial, 1_200, "{peer}");
-            profile.config().unwrap();
-        }
-    }
-
-    #[test]
-    fn an_ipv4_address_in_ipv6_form_is_the_same_network() {
-        let mapped = TransportProfile::for_peer("::ffff:127.0.0.1".parse().unwrap());
-        let plain = TransportProfile::for_peer("127.0.0.1".parse().unwrap());
-        assert_eq!(mapped, plain);
     }
 }

@@ -31,7 +31,10 @@ impl Camera {
                 tally.persisted_fragments.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let options = UploaderOptions { on_state: Some(Arc::new(state)), ..Default::default() };
+        let options = UploaderOptions {
+            on_state: Some(Arc::new(state)),
+            ..Default::default()
+        };
         let mut uploader = self.client.uploader(&stream, options).await?;
         let mut pacer = Pacer::new();
         let clock = Clock::system();

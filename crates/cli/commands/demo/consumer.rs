@@ -38,7 +38,8 @@ async fn follow(mut consumer: Consumer, seen: Arc<Seen>) -> Result<()> {
             ConsumerEvent::Batch(batch) => {
                 let bytes = u64::try_from(batch.entry_len()).unwrap_or(0);
                 seen.bytes.fetch_add(bytes, Ordering::Relaxed);
-                seen.lag_ms.store(lag(&clock, batch.arrival()), Ordering::Relaxed);
+                seen.lag_ms
+                    .store(lag(&clock, batch.arrival()), Ordering::Relaxed);
                 match batch.kind() {
                     Kind::Batch => readings(&batch, &seen, &mut next)?,
                     Kind::Fragment => fragment(&batch, &seen, &mut next)?,
@@ -64,8 +65,12 @@ fn readings(batch: &Batch, seen: &Seen, next: &mut BTreeMap<String, u64>) -> Res
         let reading: Reading = serde_json::from_slice(&record.data).context("read a reading")?;
         let expected = next.entry(reading.device.clone()).or_default();
         let right = Reading::of(record.partition_key.as_str(), *expected);
-        if reading.count != *expected || serde_json::to_vec(&right)?.as_slice() != &record.data[..] {
-            seen.fault(format!("{} sent {expected} and {} came", reading.device, reading.count));
+        if reading.count != *expected || serde_json::to_vec(&right)?.as_slice() != &record.data[..]
+        {
+            seen.fault(format!(
+                "{} sent {expected} and {} came",
+                reading.device, reading.count
+            ));
         }
         *expected += 1;
         seen.records.fetch_add(1, Ordering::Relaxed);
@@ -78,7 +83,10 @@ fn fragment(batch: &Batch, seen: &Seen, next: &mut BTreeMap<String, u64>) -> Res
     let meta = stored.meta();
     let expected = next.entry(format!("{:032x}", meta.session_id)).or_default();
     if u64::from(meta.sequence) != *expected {
-        seen.fault(format!("fragment {expected} was due and {} came", meta.sequence));
+        seen.fault(format!(
+            "fragment {expected} was due and {} came",
+            meta.sequence
+        ));
     }
     *expected += 1;
     seen.fragments.fetch_add(1, Ordering::Relaxed);

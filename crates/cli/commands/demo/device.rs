@@ -30,7 +30,11 @@ impl Reading {
     /// The reading that `device` sends as its number `count`: a consumer can work it out again.
     pub(super) fn of(device: &str, count: u64) -> Self {
         let step = u32::try_from(count % 1_000).unwrap_or(0);
-        Self { device: device.to_owned(), count, celsius: 20.0 + f64::from(step) / 100.0 }
+        Self {
+            device: device.to_owned(),
+            count,
+            celsius: 20.0 + f64::from(step) / 100.0,
+        }
     }
 }
 
@@ -46,12 +50,16 @@ impl Device {
     pub(super) async fn run(self, stream: StreamName, stop: watch::Receiver<bool>) -> Result<()> {
         let tally = Arc::clone(&self.tally);
         let acked = move |batch: &AckedBatch| {
-            tally.acked_records.fetch_add(u64::from(batch.record_count), Ordering::Relaxed);
+            tally
+                .acked_records
+                .fetch_add(u64::from(batch.record_count), Ordering::Relaxed);
             let bytes = u64::try_from(batch.body.len()).unwrap_or(0);
             tally.acked_bytes.fetch_add(bytes, Ordering::Relaxed);
         };
-        let options =
-            ProducerOptions { on_acked: Some(Arc::new(acked)), ..ProducerOptions::default() };
+        let options = ProducerOptions {
+            on_acked: Some(Arc::new(acked)),
+            ..ProducerOptions::default()
+        };
         let producer = self.client.producer(&stream, options).await?;
         let name = format!("device-{}", self.number + 1);
         let clock = Clock::system();

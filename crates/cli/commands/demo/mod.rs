@@ -60,7 +60,11 @@ pub(crate) async fn run(args: Demo) -> Result<ExitCode> {
         tokio::signal::ctrl_c().await.context("wait for ctrl-c")?;
     }
     server.shutdown().await?;
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
 }
 
 /// The directory that was asked for, or a new one that stays.
@@ -118,11 +122,18 @@ async fn play(
     }
     let mut sources = JoinSet::new();
     for number in 0..DEVICES {
-        let device = device::Device { client: client(server).await?, number, tally: tally.clone() };
+        let device = device::Device {
+            client: client(server).await?,
+            number,
+            tally: tally.clone(),
+        };
         sources.spawn(device.run(streams.records.clone(), stopped.clone()));
     }
     for stream in &streams.cameras {
-        let camera = camera::Camera { client: client(server).await?, tally: tally.clone() };
+        let camera = camera::Camera {
+            client: client(server).await?,
+            tally: tally.clone(),
+        };
         sources.spawn(camera.run(stream.clone(), stopped.clone()));
     }
     watch_progress(printer, &admin, &tally, seconds, &mut sources).await?;
@@ -130,14 +141,24 @@ async fn play(
     while let Some(done) = sources.join_next().await {
         done.context("a device or camera panicked")??;
     }
-    let verdict = verdict::Verdict { admin, streams, tally, archive_dir, data_dir };
+    let verdict = verdict::Verdict {
+        admin,
+        streams,
+        tally,
+        archive_dir,
+        data_dir,
+    };
     verdict.reach(printer, consumers).await
 }
 
 /// Makes the streams, under the first names that are free: earlier runs are left alone.
 async fn create(client: &Client) -> Result<Streams> {
     for run in 1_u32..=10_000 {
-        let suffix = if run == 1 { String::new() } else { format!("-run-{run}") };
+        let suffix = if run == 1 {
+            String::new()
+        } else {
+            format!("-run-{run}")
+        };
         let records: StreamName = format!("telemetry{suffix}").parse()?;
         match create_stream(client, &records, StreamKind::Records, SHARDS).await {
             Ok(()) => {}

@@ -47,7 +47,9 @@ struct Latency(Mutex<Histogram<u64>>);
 impl Default for Latency {
     fn default() -> Self {
         // A minute in microseconds, to one part in a thousand.
-        Self(Mutex::new(Histogram::new_with_max(60_000_000, 3).expect("the bounds are valid")))
+        Self(Mutex::new(
+            Histogram::new_with_max(60_000_000, 3).expect("the bounds are valid"),
+        ))
     }
 }
 
@@ -71,7 +73,11 @@ impl Tally {
 
     /// Every consumer's counts.
     pub(super) fn consumers(&self) -> Vec<(u32, Arc<Seen>)> {
-        self.consumers.lock().iter().map(|(number, seen)| (*number, Arc::clone(seen))).collect()
+        self.consumers
+            .lock()
+            .iter()
+            .map(|(number, seen)| (*number, Arc::clone(seen)))
+            .collect()
     }
 
     /// A record took so long to become durable.
@@ -83,9 +89,15 @@ impl Tally {
     pub(super) fn snapshot(&self) -> Snapshot {
         let consumers = self.consumers();
         let sum = |count: fn(&Seen) -> &AtomicU64| {
-            consumers.iter().map(|(_, seen)| count(seen).load(Ordering::Relaxed)).sum()
+            consumers
+                .iter()
+                .map(|(_, seen)| count(seen).load(Ordering::Relaxed))
+                .sum()
         };
-        let lag = consumers.iter().map(|(_, seen)| seen.lag_ms.load(Ordering::Relaxed)).max();
+        let lag = consumers
+            .iter()
+            .map(|(_, seen)| seen.lag_ms.load(Ordering::Relaxed))
+            .max();
         let latency = self.latency.0.lock();
         let millis = |quantile| latency.value_at_quantile(quantile) as f64 / 1_000.0;
         Snapshot {

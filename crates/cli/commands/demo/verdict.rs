@@ -53,16 +53,27 @@ impl Verdict<'_> {
         for (number, seen) in self.tally.consumers() {
             let fault = judge(&seen, records, fragments);
             passed &= fault.is_none();
-            lines.push(format!("consumer {}    {}", number + 1, fault.unwrap_or_else(|| {
-                format!("{records} records, {fragments} fragments, each once and in order")
-            })));
+            lines.push(format!(
+                "consumer {}    {}",
+                number + 1,
+                fault.unwrap_or_else(|| {
+                    format!("{records} records, {fragments} fragments, each once and in order")
+                })
+            ));
         }
         let (archived, whole) = self.archive(records + fragments).await?;
         passed &= whole;
         lines.push(archived);
         lines.push(self.clip().await?);
         lines.push(format!("data          {}", self.data_dir.display()));
-        lines.push(if passed { "everything holds" } else { "SOMETHING IS WRONG" }.to_owned());
+        lines.push(
+            if passed {
+                "everything holds"
+            } else {
+                "SOMETHING IS WRONG"
+            }
+            .to_owned(),
+        );
         printer.bytes(lines.join("\n").as_bytes())?;
         printer.bytes(b"\n")?;
         printer.flush()?;
@@ -92,8 +103,13 @@ impl Verdict<'_> {
             loop {
                 let archives = self.admin.list_archives().await?;
                 let ours = archives.iter().filter(|status| {
-                    let name = status.archive.as_ref().map(|archive| archive.stream.as_str());
-                    self.streams.all().any(|stream| Some(stream.as_str()) == name)
+                    let name = status
+                        .archive
+                        .as_ref()
+                        .map(|archive| archive.stream.as_str());
+                    self.streams
+                        .all()
+                        .any(|stream| Some(stream.as_str()) == name)
                 });
                 if ours.map(|status| status.records).sum::<u64>() >= expected {
                     return anyhow::Ok(());
@@ -127,12 +143,17 @@ impl Verdict<'_> {
     }
 
     async fn clip(&self) -> Result<String> {
-        let Some(camera) = self.streams.cameras.first() else { return Ok(String::new()) };
+        let Some(camera) = self.streams.cameras.first() else {
+            return Ok(String::new());
+        };
         let clip = video::make_clip(&self.admin, camera, FragmentSelector::default()).await?;
         let (clip, fragments) = clip.context("the camera's stream is empty")?;
         let path = self.data_dir.join(format!("{camera}.mp4"));
         video::write_clip(&path, &clip).await?;
-        Ok(format!("clip          {} ({fragments} fragments)", path.display()))
+        Ok(format!(
+            "clip          {} ({fragments} fragments)",
+            path.display()
+        ))
     }
 }
 
@@ -140,7 +161,10 @@ fn judge(seen: &Seen, records: u64, fragments: u64) -> Option<String> {
     if let Some(fault) = seen.fault.lock().clone() {
         return Some(fault);
     }
-    let got = (seen.records.load(Ordering::Relaxed), seen.fragments.load(Ordering::Relaxed));
+    let got = (
+        seen.records.load(Ordering::Relaxed),
+        seen.fragments.load(Ordering::Relaxed),
+    );
     (got != (records, fragments)).then(|| format!("{} records, {} fragments came", got.0, got.1))
 }
 
@@ -153,14 +177,17 @@ struct Archived {
 /// Reads every file of the archive: checksums and counts, then the content of every record.
 fn read_archive(directory: &Path, streams: &[StreamName]) -> Result<Archived> {
     let summary = afflux_deliver::verify(directory)?;
-    let ours = summary.shards.iter().filter(|shard| streams.contains(&shard.stream));
+    let ours = summary
+        .shards
+        .iter()
+        .filter(|shard| streams.contains(&shard.stream));
     let (mut records, mut files) = (0, 0);
     let mut fault = None;
     for shard in ours {
         records += shard.totals.records;
         files += shard.totals.files;
         if !shard.gaps.is_empty() {
-            fault.get_or_insert(format!("{} {} has a gap", shard.stream, shard.shard));
+            fault.get_or_insert_with(|| format!("{} {} has a gap", shard.stream, shard.shard));
         }
     }
     let mut next = std::collections::BTreeMap::<String, u64>::new();
@@ -172,9 +199,18 @@ fn read_archive(directory: &Path, streams: &[StreamName]) -> Result<Archived> {
         let reading: Reading = serde_json::from_slice(&record.data)?;
         let expected = next.entry(reading.device.clone()).or_default();
         if reading.count != *expected {
-            fault.get_or_insert(format!("{} {expected} was due and {} came", reading.device, reading.count));
+            fault.get_or_insert_with(|| {
+                format!(
+                    "{} {expected} was due and {} came",
+                    reading.device, reading.count
+                )
+            });
         }
         *expected += 1;
     }
-    Ok(Archived { records, files, fault })
+    Ok(Archived {
+        records,
+        files,
+        fault,
+    })
 }

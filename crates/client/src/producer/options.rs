@@ -18,7 +18,8 @@ pub struct ProducerOptions {
     pub linger: Duration,
     /// Bytes of records that are held until they are acknowledged; beyond, a producer is full.
     pub buffer_bytes_max: usize,
-    /// Batches of one shard that are in flight at once. The server has its own limit in bytes.
+    /// Batches of one shard that are in flight at once. The server has its own limit in bytes, and
+    /// remembers the last 512 batches of a producer to recognise retries.
     pub batches_in_flight_max: usize,
     /// Whether retries are recognised, so that each record is stored once.
     pub idempotent: bool,
@@ -35,7 +36,7 @@ impl Default for ProducerOptions {
             batch_bytes: 256 << 10,
             linger: Duration::from_millis(2),
             buffer_bytes_max: 64 << 20,
-            batches_in_flight_max: 1_024,
+            batches_in_flight_max: 512,
             idempotent: true,
             on_acked: None,
         }

@@ -52,7 +52,10 @@ fn stored(server: &Server) -> Vec<(u32, i64, bool)> {
 }
 
 fn numbers(server: &Server) -> Vec<u32> {
-    stored(server).iter().map(|(number, _, _)| *number).collect()
+    stored(server)
+        .iter()
+        .map(|(number, _, _)| *number)
+        .collect()
 }
 
 fn all() -> Vec<u32> {
@@ -91,7 +94,11 @@ async fn fragments_are_stored_in_order_with_the_times_of_the_camera() {
     };
     assert_eq!(
         of_first,
-        [FragmentState::Buffering, FragmentState::Received, FragmentState::Persisted]
+        [
+            FragmentState::Buffering,
+            FragmentState::Received,
+            FragmentState::Persisted
+        ]
     );
 }
 
@@ -175,7 +182,8 @@ async fn a_restarted_camera_sends_what_its_spool_has_and_goes_on() {
     assert_eq!(broken, [FRAGMENTS]);
     let left = std::fs::read_dir(dir.path()).unwrap().filter(|entry| {
         let path = entry.as_ref().unwrap().path();
-        path.extension().is_some_and(|extension| extension == "fragment")
+        path.extension()
+            .is_some_and(|extension| extension == "fragment")
     });
     assert_eq!(left.count(), 0);
 }
@@ -233,16 +241,21 @@ async fn stored_video_is_fetched_and_followed_with_its_initialisation() {
         kinds.push(batch.kind());
     }
     assert_eq!(kinds[0], Kind::Init);
-    assert_eq!(kinds.iter().filter(|kind| **kind == Kind::Fragment).count(), 8);
+    assert_eq!(
+        kinds.iter().filter(|kind| **kind == Kind::Fragment).count(),
+        8
+    );
 
     let follow = client.follow_video(&name("s"), From::TrimHorizon).await;
-    assert_eq!(take(&mut follow.unwrap(), 3).await, [
-        Kind::Init,
-        Kind::Fragment,
-        Kind::Fragment
-    ]);
+    assert_eq!(
+        take(&mut follow.unwrap(), 3).await,
+        [Kind::Init, Kind::Fragment, Kind::Fragment]
+    );
     // From the middle, where no initialisation is.
-    let positions = [(afflux_types::ShardId::new(0), afflux_types::Position::new(5))];
+    let positions = [(
+        afflux_types::ShardId::new(0),
+        afflux_types::Position::new(5),
+    )];
     let from = From::Positions(positions.into());
     let follow = client.follow_video(&name("s"), from).await;
     let kinds = take(&mut follow.unwrap(), 4).await;
@@ -263,6 +276,8 @@ async fn an_input_that_is_no_video_is_refused() {
     let server = serve(1);
     let client = server.client().await;
     let mut uploader = uploader(&client, options(Source::Live(Spool::Memory))).await;
-    let error = uploader.push(Bytes::from_static(b"GIF89a not a film")).await;
+    let error = uploader
+        .push(Bytes::from_static(b"GIF89a not a film"))
+        .await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Invalid);
 }

@@ -41,7 +41,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// Writes one member to the end of a file.
 pub(crate) enum Encoder {
     Plain(BufWriter<Counted>),
-    Gzip(GzEncoder<BufWriter<Counted>>),
+    Gzip(Box<GzEncoder<BufWriter<Counted>>>),
     Zstd(Box<zstd::Encoder<'static, BufWriter<Counted>>>),
 }
 
@@ -55,10 +55,10 @@ impl Encoder {
         let counted = BufWriter::with_capacity(BUFFER_BYTES, Counted { file, written });
         Ok(match compression {
             Compression::None => Self::Plain(counted),
-            Compression::Gzip => Self::Gzip(GzEncoder::new(
-                counted,
-                flate2::Compression::new(GZIP_LEVEL),
-            )),
+            Compression::Gzip => {
+                let level = flate2::Compression::new(GZIP_LEVEL);
+                Self::Gzip(Box::new(GzEncoder::new(counted, level)))
+            }
             Compression::Zstd => {
                 let mut encoder = zstd::Encoder::new(counted, ZSTD_LEVEL)?;
                 encoder.include_checksum(true)?;

@@ -41,7 +41,7 @@ pub(super) fn write(core: &Arc<Core>, phase: &mut Phase) -> Sync {
     for run in phase.iter_mut() {
         if run.shard.stopped().is_none() {
             let pieces = run.pieces.iter().map(AsRef::as_ref);
-            let written = run.segment.write(pieces, run.offset, run.end_offset());
+            let written = run.segment.write(pieces, run.offset);
             run.failed = written.err().map(Error::from);
         }
     }
@@ -98,7 +98,7 @@ pub(super) fn finish(core: &Arc<Core>, phase: &mut Phase, sync: Sync) {
             continue;
         }
         if run.durability == Durability::Os {
-            run.segment.settle(run.end_offset());
+            run.segment.settle(run.segment.written());
         } else if !(journaled && is_for_journal(run)) {
             run.failed = run.segment.sync().err().map(Error::from);
         }

@@ -90,7 +90,8 @@ impl Run {
             self.pieces.push(Piece::Activation(activation));
             self.filled = queued.filled;
         }
-        self.pieces.push(Piece::Header(queued.header));
+        self.pieces.extend(queued.header.map(Piece::Header));
+        self.entries += u64::from(queued.header.is_some());
         self.pieces.extend(
             queued
                 .body
@@ -100,7 +101,6 @@ impl Run {
         );
         self.bytes += queued.len;
         self.entry_bytes += queued.len;
-        self.entries += 1;
         self.end = queued.end;
         self.serial = queued.serial;
     }

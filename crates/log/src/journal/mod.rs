@@ -139,7 +139,8 @@ impl Journal {
                 break;
             }
             if !self.rotate(&mut state)? {
-                let none_ever = state.count == 0 || state.growth == Growth::Refused && state.full.is_empty();
+                let none_ever =
+                    state.count == 0 || state.growth == Growth::Refused && state.full.is_empty();
                 if none_ever && !state.checkpointing {
                     return Ok(None);
                 }

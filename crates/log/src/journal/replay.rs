@@ -92,9 +92,7 @@ pub(crate) fn replay(store: &Store, len: u64) -> Result<Emptied, Error> {
 }
 
 /// Looks at the journal without changing it.
-pub(crate) fn inspect(
-    store: &Store,
-) -> Result<Inspection, FileError> {
+pub(crate) fn inspect(store: &Store) -> Result<Inspection, FileError> {
     let mut covered = BTreeMap::new();
     let mut files = Vec::new();
     for (file, generation) in open_all(store)? {

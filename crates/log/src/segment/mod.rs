@@ -39,7 +39,8 @@ pub(crate) struct Segment {
     activation: OnceLock<Activation>,
     /// Bytes that readers may see; all of them are durable as the shard's durability promises.
     published: Arc<Published>,
-    /// The end of what has been written to the file, and of what is known to be on the disk.
+    /// Writes that have returned, and how many of them a sync has covered. Writes are counted, not
+    /// their ends: the first bytes of a segment may be written after later ones.
     written: AtomicU64,
     synced: AtomicU64,
     /// Whether the file's name and identity survive a power cut.
@@ -145,12 +146,6 @@ impl Segment {
         segment.name_durable.store(true, Ordering::Release);
         segment.trusted.store(true, Ordering::Release);
         segment
-            .written
-            .store(index.summary().data_len, Ordering::Release);
-        segment
-            .synced
-            .store(index.summary().data_len, Ordering::Release);
-        segment
             .published
             .advance(to_usize(index.summary().data_len));
         *segment.index.write() = Index::Growing(index);
@@ -205,11 +200,10 @@ impl Segment {
         self: &Arc<Self>,
         pieces: impl IntoIterator<Item = &'a [u8]>,
         offset: u64,
-        end: u64,
     ) -> Result<(), FileError> {
         let file = self.file()?;
         write_all_at(&*file, pieces, offset).context("write", &self.path())?;
-        self.written.fetch_max(end, Ordering::AcqRel);
+        self.written.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 
@@ -221,14 +215,14 @@ impl Segment {
         Ok(())
     }
 
-    /// The end of what has been written.
+    /// Writes that have returned so far.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
 
-    /// Notes that bytes below `to` need no sync any more.
-    pub(crate) fn settle(&self, to: u64) {
-        self.synced.fetch_max(to, Ordering::AcqRel);
+    /// Notes that the first `writes` writes need no sync any more.
+    pub(crate) fn settle(&self, writes: u64) {
+        self.synced.fetch_max(writes, Ordering::AcqRel);
     }
 
     /// Whether bytes have been written that no sync of this file has covered.

@@ -44,14 +44,14 @@ impl Shard {
         };
         let arrival = core.clock.wall().max(state.arrival);
         let activation = self.activate(&state, filled.is_some(), arrival);
-        let appended = stamp(&mut state, &mut header, arrival, activation.is_some());
+        let appended = self.stamp(&mut state, &mut header, arrival);
         state.active.push(&header);
         let queued = Queued {
             segment: Arc::clone(&state.active),
             offset: state.offset,
             activation: activation.map(|activation| activation.encode()),
             filled,
-            header: header.encode(),
+            header: Some(header.encode()),
             body,
             len,
             end: appended.end,
@@ -73,7 +73,7 @@ impl Shard {
         Ok(appended)
     }
 
-    fn check_open(&self) -> Result<(), AppendError> {
+    pub(super) fn check_open(&self) -> Result<(), AppendError> {
         if let Some(stop) = self.stopped() {
             return Err(AppendError::Stopped(stop.error()));
         }
@@ -118,11 +118,7 @@ impl Shard {
         match &state.next {
             Next::Ready(next) if fits(next) => {
                 let next = Arc::clone(next);
-                state.next = Next::None;
-                state.wanted = 0;
-                state.offset = SEGMENT_HEADER_LEN as u64;
-                let filled = std::mem::replace(&mut state.active, next);
-                filled.set_next_first(state.end);
+                let filled = state.advance(next);
                 // A prepared segment that never got an entry is replaced under its own number.
                 Ok(filled.is_activated().then_some(filled))
             }
@@ -149,7 +145,7 @@ impl Shard {
     }
 
     /// Activates the segment if this is its first entry.
-    fn activate(
+    pub(super) fn activate(
         &self,
         state: &State,
         has_predecessor: bool,
@@ -169,37 +165,36 @@ impl Shard {
         Some(activation)
     }
 
+    /// Gives the entry its place and the shard its new end.
+    fn stamp(&self, state: &mut State, header: &mut Header, arrival: ServerTime) -> Appended {
+        let position = state.end;
+        let unsynced = match self.durability() {
+            Durability::Fsync => state.offset.saturating_sub(state.active.published()),
+            // What is published may not be on the disk.
+            Durability::Os => u64::MAX,
+        };
+        header.stamp = Some(Stamp {
+            position,
+            arrival,
+            unsynced: u32::try_from(unsynced).unwrap_or(u32::MAX),
+        });
+        state.arrival = arrival;
+        state.end = header.end();
+        state.serial += 1;
+        Appended {
+            position,
+            end: state.end,
+            arrival,
+            serial: state.serial,
+            started_segment: state.offset == SEGMENT_HEADER_LEN as u64,
+        }
+    }
+
     /// Asks for the next segment, with room for an entry of `len` bytes.
     pub(crate) fn request_next(self: &Arc<Self>, core: &Core, state: &mut State, len: u64) {
         state.wanted = state.wanted.max(len);
         state.next = Next::Preparing;
         core.preparer.prepare(self);
-    }
-}
-
-/// Gives the entry its place and the shard its new end.
-fn stamp(
-    state: &mut State,
-    header: &mut Header,
-    arrival: ServerTime,
-    started_segment: bool,
-) -> Appended {
-    let position = state.end;
-    let unsynced = state.offset.saturating_sub(state.active.published());
-    header.stamp = Some(Stamp {
-        position,
-        arrival,
-        unsynced: u32::try_from(unsynced).unwrap_or(u32::MAX),
-    });
-    state.arrival = arrival;
-    state.end = header.end();
-    state.serial += 1;
-    Appended {
-        position,
-        end: state.end,
-        arrival,
-        serial: state.serial,
-        started_segment,
     }
 }
 

@@ -103,6 +103,7 @@ impl ShardLog {
     /// Deletes sealed segments whose every entry arrived before `before`, and the oldest sealed ones
     /// as long as the shard takes more than `bytes_max` bytes; returns the new trim horizon.
     ///
+    /// An active segment whose every entry is that old is replaced, so that a later call deletes it.
     /// Calls the disk. Readers that hold slices of a deleted segment keep them.
     ///
     /// # Errors
@@ -187,6 +188,18 @@ pub(crate) struct State {
     waiting: bool,
 }
 
+impl State {
+    /// Makes `next` active and returns the segment that was.
+    fn advance(&mut self, next: Arc<Segment>) -> Arc<Segment> {
+        self.next = Next::None;
+        self.wanted = 0;
+        self.offset = crate::format::SEGMENT_HEADER_LEN as u64;
+        let filled = std::mem::replace(&mut self.active, next);
+        filled.set_next_first(self.end);
+        filled
+    }
+}
+
 /// The segment after the active one.
 #[derive(Debug)]
 pub(crate) enum Next {
@@ -208,7 +221,8 @@ pub(crate) struct Queued {
     pub(crate) activation: Option<[u8; IDENTITY_LEN]>,
     /// The segment that was filled before this entry.
     pub(crate) filled: Option<Arc<Segment>>,
-    pub(crate) header: [u8; HEADER_LEN],
+    /// `None` if the segment is only activated.
+    pub(crate) header: Option<[u8; HEADER_LEN]>,
     pub(crate) body: Vec<Bytes>,
     pub(crate) len: u64,
     /// The position and the number after which the entry is durable.

@@ -4,28 +4,32 @@ use std::sync::Arc;
 
 use afflux_types::{Position, Result, ServerTime};
 
-use super::Shard;
+use super::{Next, Queued, Shard};
+use crate::Durability;
 use crate::core::Core;
 use crate::format::SEGMENT_HEADER_LEN;
 use crate::segment::Segment;
 
 impl Shard {
     pub(super) fn retain(
-        &self,
+        self: &Arc<Self>,
         core: &Core,
         before: Option<ServerTime>,
         bytes_max: Option<u64>,
     ) -> Result<Position> {
+        if let Some(before) = before {
+            self.replace_idle(core, before);
+        }
         let _files = self.maintenance.lock();
         let doomed = self.doomed(before, bytes_max);
-        for segment in &doomed {
+        if !doomed.is_empty() && self.durability() == Durability::Os {
+            // Published is not durable here, and the activation must be before its past goes.
+            let active = self.segments.read().back().cloned();
+            active.map_or(Ok(()), |active| active.sync())?;
+        }
+        for (segment, horizon) in &doomed {
             // Readers must not look for what is about to go.
-            let horizon = {
-                let segments = self.segments.read();
-                segments.get(1).map(|next| next.first())
-            };
-            let Some(horizon) = horizon else { break };
-            self.marks.trim(horizon);
+            self.marks.trim(*horizon);
             self.segments.write().pop_front();
             segment.remove()?;
         }
@@ -35,29 +39,79 @@ impl Shard {
         Ok(self.marks.trim_horizon())
     }
 
-    /// The sealed segments that may go, oldest first.
-    ///
-    /// The active segment must be durable in part: its activation says where the shard goes on.
-    fn doomed(&self, before: Option<ServerTime>, bytes_max: Option<u64>) -> Vec<Arc<Segment>> {
-        let segments = self.segments.read();
+    /// The sealed segments that may go, oldest first, each with the horizon without it.
+    fn doomed(
+        &self,
+        before: Option<ServerTime>,
+        bytes_max: Option<u64>,
+    ) -> Vec<(Arc<Segment>, Position)> {
+        let segments: Vec<_> = self.segments.read().iter().cloned().collect();
+        // The active segment's activation says where the shard goes on: it must be durable.
         let anchored = segments
-            .back()
-            .is_some_and(|active| active.published() > SEGMENT_HEADER_LEN as u64);
+            .last()
+            .is_some_and(|active| active.published() >= SEGMENT_HEADER_LEN as u64);
         if !anchored {
             return Vec::new();
         }
         let mut bytes: u64 = segments.iter().map(|segment| segment.reserved()).sum();
         let mut doomed = Vec::new();
         for (segment, next) in segments.iter().zip(segments.iter().skip(1)) {
-            // Everything in a segment arrived before the next one's first entry did.
-            let old = before.is_some_and(|before| next.created() < before);
             let large = bytes_max.is_some_and(|max| bytes > max);
-            if !segment.is_sealed() || !(old || large) {
+            let old = || before.is_some_and(|before| is_older(segment, next, before));
+            if !segment.is_sealed() || !(large || old()) {
                 break;
             }
             bytes -= segment.reserved();
-            doomed.push(Arc::clone(segment));
+            doomed.push((Arc::clone(segment), next.first()));
         }
         doomed
     }
+
+    /// Lets an active segment whose every entry arrived before `before` be followed by a new one, so
+    /// that it is sealed and can be deleted. If none is ready, one is prepared for the next call.
+    fn replace_idle(self: &Arc<Self>, core: &Core, before: ServerTime) {
+        let mut state = self.state.lock();
+        let idle = self.check_open().is_ok()
+            && state.active.is_activated()
+            && state.offset > SEGMENT_HEADER_LEN as u64
+            && state.in_flight == 0
+            && state.arrival < before;
+        if !idle {
+            return;
+        }
+        let next = match &state.next {
+            Next::Ready(next) => Arc::clone(next),
+            Next::None => return self.request_next(core, &mut state, 0),
+            Next::Preparing | Next::Failed { .. } => return,
+        };
+        let filled = state.advance(next);
+        let arrival = core.clock.wall().max(state.arrival);
+        let Some(activation) = self.activate(&state, true, arrival) else {
+            return;
+        };
+        let queued = Queued {
+            segment: Arc::clone(&state.active),
+            offset: state.offset,
+            activation: Some(activation.encode()),
+            filled: Some(filled),
+            header: None,
+            body: Vec::new(),
+            len: 0,
+            end: state.end,
+            serial: state.serial,
+        };
+        state.queue.push_back(queued);
+        if !state.listed {
+            state.listed = true;
+            core.list_dirty(self);
+        }
+    }
+}
+
+/// Whether every entry of `segment` arrived before `before`; `next` follows it.
+fn is_older(segment: &Arc<Segment>, next: &Segment, before: ServerTime) -> bool {
+    next.created() < before
+        || segment
+            .loaded_summary()
+            .is_ok_and(|summary| summary.arrival.is_none_or(|(_, max)| max < before))
 }

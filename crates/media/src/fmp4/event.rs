@@ -68,16 +68,21 @@ impl Started {
     /// The track that says when the fragment plays: the first video track, or else the first.
     #[must_use]
     pub fn reference(&self) -> Option<TrackMeta> {
-        let video = self.tracks.iter().find(|track| track.kind == TrackKind::Video);
-        video.or(self.tracks.first()).map(|track| TrackMeta {
-            track_id: track.track_id,
-            kind: track.kind,
-            timescale: track.timescale,
-            base_decode_time: track.base_decode_time,
-            duration: track.duration,
-            samples: u32::try_from(track.samples).unwrap_or(u32::MAX),
-            flags: TrackFlags::default(),
-        })
+        let video = self
+            .tracks
+            .iter()
+            .find(|track| track.kind == TrackKind::Video);
+        video
+            .or_else(|| self.tracks.first())
+            .map(|track| TrackMeta {
+                track_id: track.track_id,
+                kind: track.kind,
+                timescale: track.timescale,
+                base_decode_time: track.base_decode_time,
+                duration: track.duration,
+                samples: u32::try_from(track.samples).unwrap_or(u32::MAX),
+                flags: TrackFlags::default(),
+            })
     }
 
     /// Reads a whole `moof` box that lies at `position`.

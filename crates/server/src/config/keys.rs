@@ -67,11 +67,11 @@ section! {
     /// What clients may take of the server.
     "limits" => Limits, LimitsLayer {
         /// QUIC connections at once; the next one is refused.
-        /// An idle connection costs about 30 KiB.
+        /// An idle connection costs some 60 KiB.
         connections: u64 = 10_000, in 1..=1_000_000;
         /// QUIC streams at once of one connection: a producer takes one per shard, a consumer one
         /// per subscription. A client that wants more waits.
-        connection_streams: u64 = 1_024, in 1..=65_536;
+        connection_streams: u64 = 4_096, in 1..=65_536;
         /// Seconds without a packet after which a connection is closed.
         /// Clients send a packet before that; less notices dead cameras sooner.
         idle_seconds: u64 = 30, in 2..=3_600;

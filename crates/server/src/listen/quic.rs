@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_types::{Error, ErrorKind};
-use quinn::{Connection, Endpoint, Incoming};
+use quinn::{Connection, Endpoint, Incoming, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -123,6 +123,7 @@ async fn serve_streams(connection: Connection, state: Arc<State>, mut stopping: 
     tracing::debug!("connected");
     let client = Arc::new(Client::new(connection.clone(), Arc::clone(&state)));
     let mut streams = JoinSet::new();
+    let mut allowed = streams_at_first(state.config.limits.connection_streams);
     loop {
         let accepted = tokio::select! {
             () = stopping.wait() => break,
@@ -136,6 +137,12 @@ async fn serve_streams(connection: Connection, state: Arc<State>, mut stopping: 
             Ok((send, recv)) => {
                 let task = handle::serve(send, recv, Arc::clone(&client), stopping.clone());
                 streams.spawn(task.in_current_span());
+                let most = state.config.limits.connection_streams;
+                let used = u64::try_from(streams.len()).unwrap_or(u64::MAX);
+                if used > allowed / 2 && allowed < most {
+                    allowed = allowed.saturating_mul(2).min(most);
+                    connection.set_max_concurrent_bi_streams(narrow(allowed));
+                }
             }
             Err(reason) => {
                 tracing::debug!(%reason, "disconnected");
@@ -148,6 +155,17 @@ async fn serve_streams(connection: Connection, state: Arc<State>, mut stopping: 
         state.count_panic("quic stream", ended);
     }
     connection.close(QUIC_OK, b"the server is stopping");
+}
+
+/// QUIC streams that a new connection may open. The transport keeps some 50 bytes for each one that is
+/// allowed, used or not, so idle connections are allowed few, and busy ones soon more.
+pub(super) fn streams_at_first(most: u64) -> u64 {
+    most.min(64)
+}
+
+/// A number of streams, whose limit is far below.
+fn narrow(streams: u64) -> VarInt {
+    VarInt::from_u32(u32::try_from(streams).unwrap_or(u32::MAX))
 }
 
 /// Closes a connection whose peer holds resources without using them.

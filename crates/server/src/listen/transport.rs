@@ -14,6 +14,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::Config;
 
+use super::quic::streams_at_first;
+
 /// The server's two configurations: a connection gets the one for where it comes from.
 #[derive(Debug)]
 pub(crate) struct Transports {
@@ -56,7 +58,7 @@ fn profile(config: &Config, base: Profile) -> Profile {
         stream_window_bytes: window,
         connection_window_bytes: window.saturating_mul(2),
         send_window_bytes: u64::from(window) * 2,
-        streams_max: narrow(config.limits.connection_streams),
+        streams_max: narrow(streams_at_first(config.limits.connection_streams)),
         idle_timeout,
         ..base
     }

@@ -179,3 +179,20 @@ async fn a_stream_that_is_not_there_is_named() {
     assert_eq!(failure.error_kind(), ErrorKind::NotFound);
     assert!(failure.message.contains("nothing"), "{failure:?}");
 }
+
+#[tokio::test]
+async fn a_connection_may_open_more_streams_as_it_uses_them() {
+    let running = Running::start_with(|config| config.limits.connection_streams = 300).await;
+    let peer = running.connect().await;
+    create(&peer, "orders", StreamKind::Records).await;
+    let mut channels = Vec::new();
+    for _ in 0..300 {
+        channels.push(produce(&peer, "orders", 0).await);
+    }
+    for channel in &mut channels {
+        channel.send_bytes(batch(None, &[b"x"])).await;
+    }
+    for channel in &mut channels {
+        acks(channel, 1).await;
+    }
+}

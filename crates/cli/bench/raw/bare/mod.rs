@@ -4,7 +4,7 @@
 //! [`serve()`] waits for one client and carries out what it asks; [`send()`] is the client, asks for one [`Load`] and
 //! measures. The server's address and certificate travel in [`Ready`], which the parent of both passes on.
 //!
-//! Every connection opens one bidirectional stream whose first bytes are a length and a [`Task`] as JSON.
+//! Every connection opens one bidirectional stream whose first bytes are a length and a [`Task`](request::Task) as JSON.
 
 mod echo;
 mod fanout;
@@ -15,19 +15,16 @@ mod serve;
 mod tests;
 mod upload;
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::mpsc::sync_channel;
-use std::thread;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) use self::send::send;
 pub(crate) use self::serve::serve;
 use super::process;
-use super::transport::TransportProfile;
 
 /// Names the protocol of this module, so that nothing else answers by accident.
 const ALPN: &[u8] = b"afflux-bench-raw/1";
@@ -137,14 +134,6 @@ impl Report {
     pub(crate) fn rate(&self) -> f64 {
         super::gigabytes_per_second(self.bytes, self.took)
     }
-
-    /// CPU seconds of this role for each GB of payload.
-    pub(crate) fn cpu_seconds_per_gigabyte(&self) -> f64 {
-        if self.bytes == 0 {
-            return 0.0;
-        }
-        self.cpu.as_secs_f64() * 1e9 / self.bytes as f64
-    }
 }
 
 impl Packets {
@@ -168,44 +157,6 @@ impl Threads {
         }
         .context("start a runtime")
     }
-}
-
-/// Runs both roles in this process over loopback, each on its own thread; returns the client's report and the
-/// server's.
-///
-/// CPU time and memory in both reports are those of the one process: for figures per role run them in two.
-///
-/// # Errors
-/// As [`serve()`] and [`send()`].
-pub(crate) fn both(
-    profile: &TransportProfile,
-    threads: Threads,
-    load: Load,
-    limit: Duration,
-) -> Result<(Report, Report)> {
-    let (announce, announced) = sync_channel(1);
-    thread::scope(|scope| {
-        let server = thread::Builder::new()
-            .name("bench-raw-server".to_owned())
-            .spawn_scoped(scope, move || {
-                serve(profile, threads, (Ipv4Addr::LOCALHOST, 0).into(), |ready| {
-                    announce.send(ready.clone()).context("announce the server")
-                })
-            })
-            .context("start the server's thread")?;
-        let sent = match announced.recv() {
-            Ok(ready) => send(profile, threads, &ready, load, limit),
-            // The server has dropped its end: its own error says why.
-            Err(_) => Err(anyhow!("the server did not start")),
-        };
-        let served = server
-            .join()
-            .map_err(|_| anyhow!("the server's thread panicked"))?;
-        match (sent, served) {
-            (Ok(sent), Ok(served)) => Ok((sent, served)),
-            (Err(error), Ok(_)) | (_, Err(error)) => Err(error),
-        }
-    })
 }
 
 fn memory_peak_bytes() -> Result<u64> {

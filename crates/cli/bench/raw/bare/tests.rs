@@ -1,17 +1,61 @@
 use std::net::Ipv4Addr;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, anyhow};
+
 use super::super::transport::TransportProfile;
-use super::{Load, Threads, both};
+use super::{Load, Report, Threads, send, serve};
 
 const LIMIT: Duration = Duration::from_millis(30);
 
 /// The payload that the client counted, by stock socket and gathering socket.
 fn bytes(load: Load) -> [u64; 2] {
-    let gathering = TransportProfile::for_peer(Ipv4Addr::LOCALHOST.into());
-    [TransportProfile::plain(), gathering].map(|profile| {
+    [TransportProfile::default(), gathering()].map(|profile| {
         let (sent, _) = both(&profile, Threads::One, load, LIMIT).unwrap();
         sent.bytes
+    })
+}
+
+fn gathering() -> TransportProfile {
+    TransportProfile {
+        mtu_upper_bound: 32_700,
+        gather: true,
+        ..TransportProfile::default()
+    }
+}
+
+/// Runs both roles in this process, each on its own thread; returns the client's report and the
+/// server's.
+fn both(
+    profile: &TransportProfile,
+    threads: Threads,
+    load: Load,
+    limit: Duration,
+) -> Result<(Report, Report)> {
+    let (announce, announced) = sync_channel(1);
+    thread::scope(|scope| {
+        let server = thread::Builder::new()
+            .name("bench-raw-server".to_owned())
+            .spawn_scoped(scope, move || {
+                serve(profile, threads, (Ipv4Addr::LOCALHOST, 0).into(), |ready| {
+                    announce.send(ready.clone()).context("announce the server")
+                })
+            })
+            .context("start the server's thread")?;
+        let sent = match announced.recv() {
+            Ok(ready) => send(profile, threads, &ready, load, limit),
+            // The server has dropped its end: its own error says why.
+            Err(_) => Err(anyhow!("the server did not start")),
+        };
+        let served = server
+            .join()
+            .map_err(|_| anyhow!("the server's thread panicked"))?;
+        match (sent, served) {
+            (Ok(sent), Ok(served)) => Ok((sent, served)),
+            (Err(error), Ok(_)) | (_, Err(error)) => Err(error),
+        }
     })
 }
 
@@ -61,7 +105,7 @@ fn echo_beside_a_background_upload_counts_its_round_trips() {
         background_bytes_per_second: 1_000_000,
     };
     for threads in [Threads::One, Threads::Pool(2)] {
-        let profile = TransportProfile::for_peer(Ipv4Addr::LOCALHOST.into());
+        let profile = gathering();
         let (sent, _) = both(&profile, threads, load, LIMIT).unwrap();
         let latency = sent.latency.unwrap();
         assert_eq!(sent.bytes, latency.count * 100);

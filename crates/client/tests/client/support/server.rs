@@ -11,8 +11,8 @@ use afflux_media::{Continuity, Facts, Fragment, Init, Limits};
 use afflux_types::{Error, ErrorKind, Position, ProducerTime};
 use afflux_wire::message::{
     Activity, AdminRequest, AdminResponse, Answer, Command, Failure, FetchEnd, FragmentAck,
-    FragmentStart, FragmentState, Produce, ProduceOpened, ShardEnd, Subscribe, SubscribeOpened, Upload,
-    UploadOpened,
+    FragmentStart, FragmentState, Produce, ProduceOpened, ShardEnd, Subscribe, SubscribeOpened,
+    Upload, UploadOpened,
 };
 use afflux_wire::session::{produce, subscribe, upload};
 use afflux_wire::{ALPN, Decoder, EntryLimits, Frame, Item, Stamped, message};

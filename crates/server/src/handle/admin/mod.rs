@@ -77,7 +77,7 @@ impl Admin<'_> {
         match command {
             Command::CreateStream(request) => self.create_stream(request).await,
             Command::DeleteStream(request) => self.delete_stream(&request.stream).await,
-            Command::DescribeStream(request) => self.describe_stream(&request.stream),
+            Command::DescribeStream(request) => self.describe_stream(&request.stream).await,
             Command::ListStreams(request) => self.list_streams(&request),
             Command::SplitShard(request) => self.split_shard(request).await,
             Command::MergeShards(request) => self.merge_shards(request).await,
@@ -120,14 +120,26 @@ impl Admin<'_> {
     }
 
     /// Producers need the shard map, so any right on the stream is enough.
-    fn describe_stream(self, name: &str) -> Result<Answer> {
+    async fn describe_stream(self, name: &str) -> Result<Answer> {
         let stream = stream_name(name)?;
         self.identity
             .require_either([Right::Consume, Right::Admin], &stream)
             .or_else(|_| self.identity.require_on(Right::Produce, &stream))?;
-        Ok(Answer::Stream(convert::stream(
-            &self.engine().describe_stream(&stream)?,
-        )))
+        self.described(&stream).await
+    }
+
+    /// A stream with where each of its shards begins and ends, which only an open shard knows.
+    async fn described(self, stream: &StreamName) -> Result<Answer> {
+        for shard in self.engine().describe_stream(stream)?.shards {
+            if shard.watermarks.is_none()
+                && let Err(error) = self.engine().shard(stream, shard.id).await
+            {
+                // The others are worth describing; who uses this one is told why not.
+                tracing::warn!(%stream, shard = %shard.id, error = %error.chain(), "open a shard");
+            }
+        }
+        let description = self.engine().describe_stream(stream)?;
+        Ok(Answer::Stream(convert::stream(&description)))
     }
 
     fn list_streams(self, request: &ListStreams) -> Result<Answer> {
@@ -163,9 +175,7 @@ impl Admin<'_> {
             .split_shard(&stream, shard_id(request.shard), at)
             .await?;
         tracing::info!(%stream, shard = request.shard, token = self.identity.name(), "shard split");
-        Ok(Answer::Stream(convert::stream(
-            &self.engine().describe_stream(&stream)?,
-        )))
+        self.described(&stream).await
     }
 
     async fn merge_shards(self, request: MergeShards) -> Result<Answer> {
@@ -173,9 +183,7 @@ impl Admin<'_> {
         let (shard, adjacent) = (shard_id(request.shard), shard_id(request.adjacent));
         self.engine().merge_shards(&stream, shard, adjacent).await?;
         tracing::info!(%stream, %shard, %adjacent, token = self.identity.name(), "shards merged");
-        Ok(Answer::Stream(convert::stream(
-            &self.engine().describe_stream(&stream)?,
-        )))
+        self.described(&stream).await
     }
 
     /// A stream whose shards may change: a video stream has one.
