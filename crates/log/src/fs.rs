@@ -6,12 +6,13 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{FallocateFlags, FlockOperation, SeekFrom};
 use rustix::io::Errno;
 
 /// How a file is opened.
@@ -109,6 +110,14 @@ pub trait LogFile: Debug + Send + Sync {
     /// # Errors
     /// As the operating system reports them.
     fn release(&self, offset: u64, len: u64) -> io::Result<()>;
+
+    /// The first bytes from `offset` on that may be other than zero; `None` if there are none.
+    ///
+    /// # Errors
+    /// As the operating system reports them.
+    fn next_data(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        Ok(Some(offset..u64::MAX))
+    }
 
     /// Makes the bytes durable, and the length if it changed.
     ///
@@ -210,6 +219,18 @@ impl LogFile for File {
             Ok(()) | Err(Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        let start = match rustix::fs::seek(self, SeekFrom::Data(offset)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => return Ok(None),
+            // Without holes everything may be data.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => offset,
+            Err(error) => return Err(error.into()),
+        };
+        let end = rustix::fs::seek(self, SeekFrom::Hole(start)).unwrap_or(u64::MAX);
+        Ok(Some(start..end))
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -30,6 +30,8 @@ use crate::store::Store;
 /// A segment's file as found.
 pub(crate) struct FoundFile {
     pub(crate) ordinal: u64,
+    /// Whether an index stands beside it.
+    pub(crate) indexed: bool,
     pub(crate) identity: Result<Identity, String>,
     pub(crate) activation: Result<Activation, String>,
 }
@@ -63,6 +65,7 @@ pub(crate) fn open(store: &Arc<Store>, key: LogKey, first: First) -> Result<Reco
             break;
         }
     }
+    let indexed: Vec<bool> = files.iter().map(|file| file.indexed).collect();
     let mut heads = Vec::with_capacity(files.len());
     for file in files {
         heads.push(usable(key, file)?);
@@ -88,7 +91,9 @@ pub(crate) fn open(store: &Arc<Store>, key: LogKey, first: First) -> Result<Reco
         .fs
         .open(&path, OpenMode::Write)
         .context("open", &path)?;
-    reactivate(store, &*file, &path, &identity)?;
+    if indexed.get(segments.len()).copied().unwrap_or(false) {
+        reactivate(store, &*file, &path, &identity)?;
+    }
     let index = recover_tail(&*file, &path, &identity, &activation)?;
     let (end, arrival) = (
         index.summary().end,
@@ -171,13 +176,9 @@ fn reactivate(
     identity: &Identity,
 ) -> Result<(), FileError> {
     let index = path.with_extension("index");
-    match store.fs.remove_file(&index).context("remove", &index) {
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => file
-            .reserve(identity.capacity)
-            .context("reserve disk for", path),
-    }
+    store.fs.remove_file(&index).context("remove", &index)?;
+    file.reserve(identity.capacity)
+        .context("reserve disk for", path)
 }
 
 fn create(
@@ -208,9 +209,14 @@ pub(crate) fn find(store: &Store, dir: &Path) -> Result<Vec<FoundFile>, FileErro
         .filter_map(|name| segment_ordinal(name))
         .collect();
     ordinals.sort_unstable();
-    for orphan in names.iter().filter_map(|name| index_ordinal(name)) {
-        if ordinals.binary_search(&orphan).is_err() {
-            let path = index_path(dir, orphan);
+    let mut indexes: Vec<u64> = names
+        .iter()
+        .filter_map(|name| index_ordinal(name))
+        .collect();
+    indexes.sort_unstable();
+    for orphan in &indexes {
+        if ordinals.binary_search(orphan).is_err() {
+            let path = index_path(dir, *orphan);
             store.fs.remove_file(&path).context("remove", &path)?;
         }
     }
@@ -226,6 +232,7 @@ pub(crate) fn find(store: &Store, dir: &Path) -> Result<Vec<FoundFile>, FileErro
         let (identity, activation) = head.split_at(IDENTITY_LEN);
         files.push(FoundFile {
             ordinal,
+            indexed: indexes.binary_search(&ordinal).is_ok(),
             identity: Identity::decode(identity),
             activation: Activation::decode(activation),
         });

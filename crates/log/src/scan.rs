@@ -1,5 +1,6 @@
 //! Walking entries: over a file, where every byte is checked, and over a map.
 
+use std::ops::Range;
 use std::path::Path;
 
 use afflux_entry::{Checksum, EntryError, HEADER_LEN, Header};
@@ -8,8 +9,10 @@ use afflux_types::{Position, ServerTime};
 use crate::error::{Context, Fault, FileError};
 use crate::fs::{LogFile, read_full_at};
 
-/// Bytes that a scan reads at a time.
+/// Bytes that a scan reads at a time,
 const CHUNK: usize = 1 << 20;
+/// and at first: most segments of idle shards hold little.
+const FIRST_CHUNK: usize = 4 << 10;
 
 /// What the next entry must continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +112,9 @@ impl<'a> Scan<'a> {
 
     /// Whether every byte from `offset` to the limit is zero; returns the first one that is not.
     pub(crate) fn first_written(&mut self, mut offset: u64) -> Result<Option<u64>, FileError> {
-        while offset < self.limit {
-            let bytes = self.bytes(offset, CHUNK)?;
+        while let Some(data) = self.next_data(offset)? {
+            offset = data.start;
+            let bytes = self.read(offset, chunk(&data), 0)?;
             if bytes.is_empty() {
                 return Ok(None);
             }
@@ -125,8 +129,9 @@ impl<'a> Scan<'a> {
     /// The end of the bytes that are not zero, from `offset` on; `offset` if all are.
     pub(crate) fn written_end(&mut self, offset: u64) -> Result<u64, FileError> {
         let (mut at, mut end) = (offset, offset);
-        while at < self.limit {
-            let bytes = self.bytes(at, CHUNK)?;
+        while let Some(data) = self.next_data(at)? {
+            at = data.start;
+            let bytes = self.read(at, chunk(&data), 0)?;
             if bytes.is_empty() {
                 break;
             }
@@ -138,14 +143,27 @@ impl<'a> Scan<'a> {
         Ok(end)
     }
 
+    /// The next range from `offset` on that is worth reading. Blocks never written are not: reading them
+    /// costs the memory that it fills with zeros.
+    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>, FileError> {
+        if offset >= self.limit {
+            return Ok(None);
+        }
+        let data = self.file.next_data(offset).context("seek in", self.path)?;
+        Ok(data.filter(|data| data.start < self.limit))
+    }
+
     /// The first offset from `offset` on where an entry with valid checksums stands.
     pub(crate) fn next_entry(
         &mut self,
         mut offset: u64,
     ) -> Result<Option<(u64, Header)>, FileError> {
         const MAGIC: &[u8] = b"AFXE";
-        while offset + HEADER_LEN as u64 <= self.limit {
-            let bytes = self.bytes(offset, CHUNK)?;
+        while let Some(data) = self.next_data(offset)? {
+            offset = data.start;
+            // What stands across the end of the range is looked at as well.
+            let len = chunk(&data).saturating_add(HEADER_LEN).min(CHUNK);
+            let bytes = self.read(offset, len, 0)?;
             if bytes.len() < HEADER_LEN {
                 return Ok(None);
             }
@@ -181,8 +199,15 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Up to `len` bytes at `offset`, fewer only before the limit or the end of the file.
+    /// Up to `len` bytes at `offset`, fewer only before the limit or the end of the file. Reads ahead,
+    /// more with every call.
     fn bytes(&mut self, offset: u64, len: usize) -> Result<&[u8], FileError> {
+        let ahead = (self.buffer.len() * 16).clamp(FIRST_CHUNK, CHUNK);
+        self.read(offset, len, ahead)
+    }
+
+    /// Up to `len` bytes at `offset`; reads at least `ahead` bytes if it has to read.
+    fn read(&mut self, offset: u64, len: usize, ahead: usize) -> Result<&[u8], FileError> {
         let left = usize::try_from(self.limit.saturating_sub(offset)).unwrap_or(usize::MAX);
         let len = len.min(left);
         let held = offset
@@ -195,13 +220,7 @@ impl<'a> Scan<'a> {
         let skip = if let Some(skip) = held {
             skip
         } else {
-            // Small first: most scans of idle shards end within a few bytes.
-            let want = if self.buffer.is_empty() {
-                len.max(64 << 10)
-            } else {
-                len.max(CHUNK)
-            };
-            self.buffer.resize(want.min(left), 0);
+            self.buffer.resize(len.max(ahead).min(left), 0);
             let read =
                 read_full_at(self.file, &mut self.buffer, offset).context("read", self.path)?;
             self.buffer.truncate(read);
@@ -211,6 +230,11 @@ impl<'a> Scan<'a> {
         let end = (skip + len).min(self.buffer.len());
         Ok(self.buffer.get(skip..end).unwrap_or_default())
     }
+}
+
+/// What to read of `data` at a time.
+fn chunk(data: &Range<u64>) -> usize {
+    usize::try_from(data.end.saturating_sub(data.start)).map_or(CHUNK, |len| len.clamp(1, CHUNK))
 }
 
 fn first_nonzero(bytes: &[u8]) -> Option<usize> {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -332,6 +333,10 @@ impl LogFile for SimFile {
 
     fn release(&self, offset: u64, len: u64) -> io::Result<()> {
         self.file.release(offset, len)
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        self.file.next_data(offset)
     }
 
     fn sync(&self) -> io::Result<()> {

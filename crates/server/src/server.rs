@@ -113,11 +113,11 @@ impl Server {
     }
 
     async fn listen(config: Config, access: Access, engine: Engine, clock: Clock) -> Result<Self> {
-        let (tls, fingerprint) = tls::load(&config, &access)?;
+        let (tls, fingerprint, reset_secret) = tls::load(&config, &access)?;
         let transports = Transports::new(&config, tls)?;
         let socket = transport::bind(config.quic.listen, config.quic.socket_buffer_bytes)?;
         let endpoint = Endpoint::new(
-            transport::endpoint_config()?,
+            transport::endpoint_config(&reset_secret)?,
             Some((*transports.network).clone()),
             socket,
             Arc::new(TokioRuntime),

@@ -44,6 +44,28 @@ impl std::fmt::Display for Fingerprint {
     }
 }
 
+/// What lets a restarted server answer the clients of the run before it.
+///
+/// It follows from the private key, so that it is as secret, as lasting and as much this server's.
+pub(crate) struct ResetSecret {
+    pub(crate) reset_key: [u8; 32],
+    pub(crate) connection_id_key: u64,
+}
+
+impl ResetSecret {
+    fn of(key: &PrivateKeyDer<'_>) -> Self {
+        let derive = |label: &str| -> [u8; 32] {
+            let digest = Sha256::new().chain_update(label);
+            digest.chain_update(key.secret_der()).finalize().into()
+        };
+        let [a, b, c, d, e, f, g, h, ..] = derive("afflux connection id");
+        Self {
+            reset_key: derive("afflux stateless reset"),
+            connection_id_key: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        }
+    }
+}
+
 const CERTIFICATE_FILE: &str = "cert.pem";
 const KEY_FILE: &str = "key.pem";
 const FINGERPRINT_FILE: &str = "fingerprint";
@@ -65,6 +87,7 @@ pub(crate) fn load(
         .first()
         .ok_or_else(|| Error::invalid("the certificate file is empty"))?;
     let fingerprint = Fingerprint::of(leaf);
+    let reset_secret = ResetSecret::of(&key);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -78,7 +101,7 @@ pub(crate) fn load(
         Error::invalid("the certificate and its key do not fit together").with_source(error)
     })?;
     server.alpn_protocols = vec![afflux_wire::ALPN.to_vec()];
-    Ok((server, fingerprint))
+    Ok((server, fingerprint, reset_secret))
 }
 
 fn verifier(

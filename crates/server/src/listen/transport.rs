@@ -13,6 +13,7 @@ use quinn::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::Config;
+use crate::tls::ResetSecret;
 
 use super::quic::streams_at_first;
 
@@ -88,8 +89,15 @@ fn transport(profile: &Profile) -> Result<TransportConfig> {
 }
 
 /// Receives packets of any size: the peer's path discovery decides, not this end.
-pub(crate) fn endpoint_config() -> Result<EndpointConfig> {
-    let mut config = EndpointConfig::default();
+///
+/// With the same secret in each run, the clients of a run that was killed are told at their next
+/// packet that their connection is gone (RFC 9000, 10.3). Otherwise they would learn it only when
+/// their idle time-out has passed.
+pub(crate) fn endpoint_config(secret: &ResetSecret) -> Result<EndpointConfig> {
+    let reset_key = hmac::Key::new(hmac::HMAC_SHA256, &secret.reset_key);
+    let mut config = EndpointConfig::new(Arc::new(reset_key));
+    let id_key = secret.connection_id_key;
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(id_key)));
     config
         .max_udp_payload_size(65_527)
         .map_err(|error| Error::internal("set the largest UDP payload").with_source(error))?;

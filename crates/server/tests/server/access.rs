@@ -16,7 +16,8 @@ use crate::support::{Peer, Running, admin, config, create, stream_ref};
 
 const SECRET: &str = "correct horse battery staple";
 
-fn token(name: &str, secret: &str, rights: &[Right], streams: &[&str]) -> Token {
+/// A token with the digest of `secret`.
+pub(crate) fn token(name: &str, secret: &str, rights: &[Right], streams: &[&str]) -> Token {
     let digest = Sha256::digest(secret.as_bytes());
     Token {
         name: name.to_owned(),

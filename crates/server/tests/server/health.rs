@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
+use afflux_server::config::Right;
 use afflux_wire::message::StreamKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::access::token;
 use crate::produce::{acks, produce};
 use crate::support::{Running, batch, create};
 
@@ -92,4 +94,33 @@ async fn other_requests_are_refused_clearly() {
         answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn metrics_beyond_loopback_ask_for_a_token() {
+    let running = Running::start_with(|config| {
+        config.http.listen = "0.0.0.0:0".parse().unwrap();
+        config.tokens = vec![
+            token("monitor", "monitor secret", &[Right::Metrics], &["*"]),
+            token("cameras", "camera secret", &[Right::Produce], &["*"]),
+        ];
+    })
+    .await;
+    let http = SocketAddr::from(([127, 0, 0, 1], running.server.http_addr().port()));
+    assert!(get(http, "/health/ready").await.starts_with("HTTP/1.1 200"));
+    for (secret, status) in [
+        ("", "401"),
+        ("a guess", "401"),
+        ("camera secret", "401"),
+        ("monitor secret", "200"),
+    ] {
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\nConnection: close\r\n\r\n"
+        );
+        let answer = exchange(http, &request).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{secret}: {answer}"
+        );
+    }
 }

@@ -1,0 +1,102 @@
+//! What can be typed after `afflux bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Durability, Output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchWhat {
+    /// Append to the log in this process, with checksum.
+    Append(BenchCommon),
+    /// Produce durably over QUIC from another process.
+    #[command(
+        after_help = "Examples:\n  afflux bench produce\n  afflux bench produce --record-bytes 100\n  afflux bench produce --shards 1024"
+    )]
+    Produce(BenchProduce),
+    /// Push one shard to many consumers.
+    Fanout(BenchFanout),
+    /// Upload many cameras in real time.
+    Video(BenchVideo),
+    /// Time from put to push at a tenth of full load.
+    Latency(BenchLatency),
+    /// One side of a bare transfer, started by the other commands.
+    #[command(hide = true)]
+    Bare(BenchBare),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchBare {
+    /// The job, as JSON.
+    pub(crate) job: String,
+    /// Where the other side is, as JSON; the server's side has none.
+    pub(crate) ready: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchCommon {
+    /// How long each measurement takes.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub(crate) seconds: u64,
+    /// Where the data goes; a temporary directory beside the current one if absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchProduce {
+    #[command(flatten)]
+    pub(crate) common: BenchCommon,
+    /// Bytes of data in each record.
+    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
+    pub(crate) record_bytes: usize,
+    /// Shards that the records are spread over.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) shards: u32,
+    /// Bytes of one batch.
+    #[arg(long, default_value_t = 256 << 10, value_name = "BYTES")]
+    pub(crate) batch_bytes: usize,
+    /// What an acknowledgement promises.
+    #[arg(long, value_enum, default_value_t = Durability::Fsync)]
+    pub(crate) durability: Durability,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchFanout {
+    #[command(flatten)]
+    pub(crate) common: BenchCommon,
+    /// Push consumers of the one shard.
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    pub(crate) consumers: usize,
+    /// Bytes of data in each record.
+    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
+    pub(crate) record_bytes: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchVideo {
+    #[command(flatten)]
+    pub(crate) common: BenchCommon,
+    /// Cameras at 4 Mbit/s with a key frame every two seconds.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub(crate) cameras: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchLatency {
+    #[command(flatten)]
+    pub(crate) common: BenchCommon,
+    /// Bytes of data in each record.
+    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
+    pub(crate) record_bytes: usize,
+    /// Records in a second; a tenth of this machine's full load if absent.
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<u64>,
+    /// What an acknowledgement promises.
+    #[arg(long, value_enum, default_value_t = Durability::Fsync)]
+    pub(crate) durability: Durability,
+}
