@@ -4,6 +4,7 @@ use afflux_testkit::net::{LossyProxy, Weather};
 use afflux_testkit::peer::{Answer, Hello, Peer, endpoint};
 use afflux_testkit::seed::{Seed, count};
 use afflux_testkit::wait;
+use quinn::ConnectionError;
 
 use crate::support::{World, assert_serves, records};
 
@@ -82,4 +83,16 @@ async fn clients_that_vanish_without_a_word_make_room_for_others() {
     };
     let_in.create(records("s", 1)).await;
     drop(gone);
+}
+
+/// A server that was killed says no goodbye. The next one tells its clients, or they would wait for
+/// their idle time-out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_server_tells_the_clients_of_the_one_before_that_they_are_alone() {
+    let mut world = World::start();
+    let peer = world.peer().await;
+    world.server.kill();
+    world.server.restart();
+    let closed = wait::ends("the client knows", peer.connection().closed()).await;
+    assert_eq!(closed, ConnectionError::Reset);
 }

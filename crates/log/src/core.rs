@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::commit::Turns;
 use crate::journal::Journal;
 use crate::prepare::Preparer;
+use crate::sealer::Sealer;
 use crate::shard::{Shard, Stop};
 use crate::store::Store;
 use crate::{LogKey, VolumeOptions};
@@ -20,6 +21,7 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) shards: Mutex<BTreeMap<LogKey, Arc<Shard>>>,
     pub(crate) preparer: Preparer,
+    pub(crate) sealer: Sealer,
     pub(crate) journal: Journal,
     pub(crate) turns: Turns,
     dirty: Mutex<Dirty>,
@@ -49,6 +51,7 @@ impl Core {
             clock,
             shards: Mutex::default(),
             preparer: Preparer::default(),
+            sealer: Sealer::default(),
             journal,
             turns: Turns::default(),
             dirty: Mutex::default(),

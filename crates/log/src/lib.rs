@@ -28,6 +28,7 @@ mod prepare;
 mod recovery;
 mod report;
 mod scan;
+mod sealer;
 mod segment;
 mod shard;
 mod slice;

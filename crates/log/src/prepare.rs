@@ -1,4 +1,4 @@
-//! The preparer thread: segments ahead of need, and the sealing of those that are full.
+//! The preparer thread: segments ahead of need.
 //!
 //! What a full disk refuses, it refuses here, before anything is accepted into the segment. A failed
 //! preparation is tried again every second, and when an append asks.
@@ -11,7 +11,6 @@ use std::time::Duration;
 use afflux_types::{Error, ErrorKind};
 use parking_lot::{Condvar, Mutex};
 
-use crate::Durability;
 use crate::core::Core;
 use crate::error::FileError;
 use crate::format::{Identity, SEGMENT_HEADER_LEN};
@@ -36,7 +35,7 @@ const ZERO_BYTES_PER_SECOND_MAX: u64 = 32 << 20;
 const ZERO_SHARDS_MAX: usize = 64;
 const PAGE: u64 = 4_096;
 
-/// The preparer's tasks. A shard has at most one preparation and a few segments to seal in it.
+/// The preparer's tasks: at most one of each shard.
 #[derive(Debug, Default)]
 pub(crate) struct Preparer {
     tasks: Mutex<Tasks>,
@@ -46,7 +45,6 @@ pub(crate) struct Preparer {
 #[derive(Debug, Default)]
 struct Tasks {
     prepare: VecDeque<Arc<Shard>>,
-    seal: VecDeque<(Arc<Segment>, Durability)>,
     closed: bool,
 }
 
@@ -54,15 +52,6 @@ impl Preparer {
     /// Asks for a shard's next segment; its state says [`Next::Preparing`].
     pub(crate) fn prepare(&self, shard: &Arc<Shard>) {
         self.tasks.lock().prepare.push_back(Arc::clone(shard));
-        self.signal.notify_one();
-    }
-
-    /// Has a fully published segment sealed.
-    pub(crate) fn seal(&self, segment: &Arc<Segment>, durability: Durability) {
-        self.tasks
-            .lock()
-            .seal
-            .push_back((Arc::clone(segment), durability));
         self.signal.notify_one();
     }
 
@@ -77,9 +66,9 @@ impl Preparer {
 pub(crate) fn run(core: &Arc<Core>) {
     let mut failed: Vec<Arc<Shard>> = Vec::new();
     loop {
-        let (batch, sealing) = {
+        let batch: Vec<_> = {
             let mut tasks = core.preparer.tasks.lock();
-            while tasks.prepare.is_empty() && tasks.seal.is_empty() {
+            while tasks.prepare.is_empty() {
                 if tasks.closed {
                     return;
                 }
@@ -90,21 +79,16 @@ pub(crate) fn run(core: &Arc<Core>) {
                 }
             }
             let count = tasks.prepare.len().min(BATCH);
-            let batch: Vec<_> = tasks.prepare.drain(..count).collect();
-            (batch, tasks.seal.pop_front())
+            tasks.prepare.drain(..count).collect()
         };
-        let idle = batch.is_empty() && sealing.is_none();
-        let retried = if idle {
-            std::mem::take(&mut failed)
+        let batch = if batch.is_empty() {
+            let mut retried = std::mem::take(&mut failed);
+            retried.retain(|shard| reopen(shard));
+            retried
         } else {
-            Vec::new()
+            batch
         };
-        let retried = retried.into_iter().filter(|shard| reopen(shard));
-        let batch: Vec<_> = batch.into_iter().chain(retried).collect();
         prepare_all(core, batch, &mut failed);
-        if let Some((segment, durability)) = sealing {
-            seal(&segment, durability);
-        }
     }
 }
 
@@ -244,18 +228,4 @@ fn holding(len: u64) -> u64 {
 pub(crate) fn random_id() -> u64 {
     // The standard library seeds it from the operating system and counts up from there.
     RandomState::new().hash_one(0_u8)
-}
-
-fn seal(segment: &Arc<Segment>, durability: Durability) {
-    if durability == Durability::Os
-        && let Err(error) = segment.sync()
-        && !error.is_not_found()
-    {
-        tracing::warn!(%error, "a filled segment was not synced");
-    }
-    if let Err(error) = segment.seal()
-        && !error.is_not_found()
-    {
-        tracing::warn!(%error, "the index of a sealed segment was not stored; it will be rebuilt");
-    }
 }

@@ -1,4 +1,4 @@
-//! A data directory's logs: one lock, two commit threads, a preparer, a checkpointer.
+//! A data directory's logs: one lock, two commit threads, a preparer, a sealer, a checkpointer.
 
 use std::fmt;
 use std::path::Path;
@@ -19,6 +19,7 @@ use crate::shard::Shard;
 use crate::store::Store;
 use crate::{
     Durability, LogKey, Observer, ShardLog, VolumeOptions, VolumeStats, commit, prepare, recovery,
+    sealer,
 };
 
 /// Threads that run commit rounds: one syncs while the other writes.
@@ -200,6 +201,7 @@ impl Handle {
             spawn(format!("log-commit-{i}"), commit::run)?;
         }
         spawn("log-prepare".to_owned(), prepare::run)?;
+        spawn("log-seal".to_owned(), sealer::run)?;
         spawn("log-checkpoint".to_owned(), journal::run)
     }
 
@@ -215,6 +217,7 @@ impl Handle {
         let (commit, rest): (Vec<_>, Vec<_>) = threads.into_iter().partition(is_commit);
         join(commit)?;
         core.preparer.close();
+        core.sealer.close();
         core.journal.close();
         join(rest)?;
         for shard in &shards {

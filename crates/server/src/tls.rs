@@ -47,22 +47,22 @@ impl std::fmt::Display for Fingerprint {
 /// What lets a restarted server answer the clients of the run before it.
 ///
 /// It follows from the private key, so that it is as secret, as lasting and as much this server's.
-pub(crate) struct ResetSecret {
-    pub(crate) reset_key: [u8; 32],
-    pub(crate) connection_id_key: u64,
+pub(crate) struct ResetSecret([u8; 32]);
+
+impl std::fmt::Debug for ResetSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ResetSecret(…)")
+    }
 }
 
 impl ResetSecret {
     fn of(key: &PrivateKeyDer<'_>) -> Self {
-        let derive = |label: &str| -> [u8; 32] {
-            let digest = Sha256::new().chain_update(label);
-            digest.chain_update(key.secret_der()).finalize().into()
-        };
-        let [a, b, c, d, e, f, g, h, ..] = derive("afflux connection id");
-        Self {
-            reset_key: derive("afflux stateless reset"),
-            connection_id_key: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        }
+        let labelled = Sha256::new().chain_update("afflux stateless reset");
+        Self(labelled.chain_update(key.secret_der()).finalize().into())
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -74,7 +74,7 @@ const FINGERPRINT_FILE: &str = "fingerprint";
 pub(crate) fn load(
     config: &Config,
     access: &Access,
-) -> Result<(rustls::ServerConfig, Fingerprint)> {
+) -> Result<(rustls::ServerConfig, Fingerprint, ResetSecret)> {
     let (chain, key) = if config.tls.certificate.as_os_str().is_empty() {
         own(&config.data_dir.join("tls"))?
     } else {
@@ -214,7 +214,8 @@ mod tests {
             data_dir: dir.into(),
             ..Config::default()
         };
-        load(&config, &Access::new(&config)?)
+        let (tls, fingerprint, _) = load(&config, &Access::new(&config)?)?;
+        Ok((tls, fingerprint))
     }
 
     #[test]

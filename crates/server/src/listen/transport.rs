@@ -8,8 +8,11 @@ use afflux_types::{Error, Result};
 use afflux_wire::transport::Profile;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
-    EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
+    ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, MtuDiscoveryConfig,
+    ServerConfig, TransportConfig, VarInt,
 };
+use ring::hmac;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::Config;
@@ -94,14 +97,38 @@ fn transport(profile: &Profile) -> Result<TransportConfig> {
 /// packet that their connection is gone (RFC 9000, 10.3). Otherwise they would learn it only when
 /// their idle time-out has passed.
 pub(crate) fn endpoint_config(secret: &ResetSecret) -> Result<EndpointConfig> {
-    let reset_key = hmac::Key::new(hmac::HMAC_SHA256, &secret.reset_key);
+    let reset_key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let mut config = EndpointConfig::new(Arc::new(reset_key));
-    let id_key = secret.connection_id_key;
-    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(id_key)));
+    config.cid_generator(|| Box::new(RandomIds(SystemRandom::new())));
     config
         .max_udp_payload_size(65_527)
         .map_err(|error| Error::internal("set the largest UDP payload").with_source(error))?;
     Ok(config)
+}
+
+/// Connection ids of random bytes.
+///
+/// The transport's own are signed with a key of the run, so that those of an earlier run would be
+/// dropped unanswered.
+#[derive(Debug)]
+struct RandomIds(SystemRandom);
+
+const ID_BYTES: usize = 8;
+
+impl ConnectionIdGenerator for RandomIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        let mut id = [0; ID_BYTES];
+        self.0.fill(&mut id).expect("the system has random bytes");
+        ConnectionId::new(&id)
+    }
+
+    fn cid_len(&self) -> usize {
+        ID_BYTES
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Opens the UDP socket with buffers as large as the kernel gives.
