@@ -6,8 +6,8 @@ use afflux_types::ErrorKind;
 use afflux_types::limits::RECORD_BYTES_DEFAULT;
 use afflux_wire::Frame;
 use afflux_wire::message::{
-    Activity, Answer, Command, CreateStream, Failure, Fetch, MergeShards, SplitShard, StreamRef,
-    Upload,
+    Activity, Answer, Command, CreateStream, Failure, Fetch, MergeShards, Quota, SplitShard,
+    StreamRef, Upload,
 };
 use bytes::Bytes;
 
@@ -330,4 +330,36 @@ async fn a_retry_of_an_unknown_outcome_gets_its_first_position() {
         (position + 2, false)
     );
     assert_eq!(durable(&peer, "s").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_holds_a_producer_back_and_says_how_long() {
+    let world = World::start();
+    let peer = world.peer().await;
+    let quota = Quota {
+        records_per_second: 5,
+        bytes_per_second: 0,
+    };
+    peer.create(CreateStream {
+        quota: Some(quota),
+        ..records("s", 1)
+    })
+    .await;
+    let mut taken = 0;
+    let failure = loop {
+        let entry = peer::batch(&[("key", b"data")], None);
+        let mut exchange = produce_opened(&peer, produce("s", 0)).await;
+        exchange.bytes(entry).await;
+        match exchange.frame().await {
+            Frame::Acks(_) => taken += 1,
+            Frame::Failure(failure) => break failure,
+            other => panic!("expected an answer, got {other:?}"),
+        }
+    };
+    assert_eq!(kind(&failure), ErrorKind::Throttled);
+    assert!(failure.retry_after_ms > 0, "{failure:?}");
+    // A producer that waits as it is told loses nothing.
+    let lines = "line\n".repeat(12);
+    world.afflux.run_with(&["put", "s"], lines.as_bytes()).ok();
+    assert_eq!(durable(&peer, "s").await, taken + 12);
 }

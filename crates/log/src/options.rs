@@ -11,7 +11,8 @@ pub struct VolumeOptions {
     pub segment_bytes_min: u64,
     /// Bytes reserved for a segment of a busy shard. Default 64 MiB, at least `segment_bytes_min`.
     ///
-    /// Retention deletes whole segments, so this is also its grain.
+    /// Retention deletes whole segments, so this is also its grain. With more than 256 shards the largest
+    /// size shrinks in proportion: 4,096 shards reserve at most 4 MiB at a time each.
     pub segment_bytes_max: u64,
     /// Bytes that all shards together may have accepted and not yet made durable.
     ///

@@ -34,6 +34,9 @@ const ZERO_BYTES_PER_SECOND_MAX: u64 = 32 << 20;
 /// With more shards than this, rounds go through the journal, whose blocks are written already.
 const ZERO_SHARDS_MAX: usize = 64;
 const PAGE: u64 = 4_096;
+/// With more shards than this, the largest segment shrinks in proportion, so that what all of them
+/// reserve stays the same: 16 GiB with the largest size of 64 MiB, and as much for the next ones.
+const FULL_SIZE_SHARDS: u64 = 256;
 
 /// The preparer's tasks: at most one of each shard.
 #[derive(Debug, Default)]
@@ -160,7 +163,7 @@ fn prepare(core: &Core, shard: &Shard) -> Result<Arc<Segment>, FileError> {
             let before = state.active.capacity();
             (
                 state.active.ordinal() + 1,
-                grown(core, before, took).max(holding(state.wanted)),
+                grown(core, shards, before, took).max(holding(state.wanted)),
                 fill(shards, before, took),
             )
         } else {
@@ -181,8 +184,9 @@ fn prepare(core: &Core, shard: &Shard) -> Result<Arc<Segment>, FileError> {
     Segment::prepare(&core.store, &shard.dir, identity, fill)
 }
 
-/// The size of the segment after one of `capacity` bytes that was half filled in `took`.
-fn grown(core: &Core, capacity: u64, took: Duration) -> u64 {
+/// The size of the segment after one of `capacity` bytes that was half filled in `took`, in a volume of
+/// `shards` shards.
+fn grown(core: &Core, shards: usize, capacity: u64, took: Duration) -> u64 {
     let took = took.saturating_mul(2);
     let wanted = if took < FAST {
         capacity.saturating_mul(GROWTH)
@@ -191,12 +195,10 @@ fn grown(core: &Core, capacity: u64, took: Duration) -> u64 {
     } else {
         capacity / GROWTH
     };
-    wanted
-        .clamp(
-            core.options.segment_bytes_min,
-            core.options.segment_bytes_max,
-        )
-        .next_multiple_of(PAGE)
+    let min = core.options.segment_bytes_min;
+    let shards = u64::try_from(shards).unwrap_or(u64::MAX);
+    let max = core.options.segment_bytes_max / shards.div_ceil(FULL_SIZE_SHARDS).max(1);
+    wanted.clamp(min, max.max(min)).next_multiple_of(PAGE)
 }
 
 /// How the segment after one of `capacity` bytes is prepared that was half filled in `took`.

@@ -1,10 +1,9 @@
 //! The `afflux` program as a user runs it: arguments in, exit code and two outputs back.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
@@ -89,14 +88,6 @@ impl Afflux {
         let mut running = self.spawn(args);
         running.feed(input.to_vec());
         running.wait()
-    }
-
-    /// Runs the program to its end with a file as its standard input.
-    #[must_use]
-    pub fn run_from(&self, args: &[impl AsRef<OsStr>], input: &Path) -> Ended {
-        let file =
-            File::open(input).unwrap_or_else(|error| panic!("open {}: {error}", input.display()));
-        self.spawn_with(args, file.into(), Stdio::piped()).wait()
     }
 
     /// Starts the program with these ends of its pipes.
@@ -195,12 +186,6 @@ impl Running {
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// Kills it as kill -9 does.
-    pub fn kill(mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 
     /// Asks it to stop with SIGINT, as ctrl-C does.

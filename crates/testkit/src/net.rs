@@ -14,7 +14,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use afflux_types::Clock;
-use parking_lot::Mutex;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -42,12 +41,11 @@ pub struct LossyProxy {
 
 #[derive(Debug)]
 struct Shared {
-    weather: Mutex<Weather>,
+    weather: Weather,
     blackout: AtomicBool,
     move_clients: AtomicBool,
     stop: AtomicBool,
     forwarded: AtomicU64,
-    forwarded_bytes: AtomicU64,
     lost: AtomicU64,
 }
 
@@ -61,12 +59,11 @@ impl LossyProxy {
         let front = bind();
         let address = front.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared {
-            weather: Mutex::new(weather),
+            weather,
             blackout: AtomicBool::new(false),
             move_clients: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             forwarded: AtomicU64::new(0),
-            forwarded_bytes: AtomicU64::new(0),
             lost: AtomicU64::new(0),
         });
         let relay = Relay {
@@ -96,11 +93,6 @@ impl LossyProxy {
         self.address
     }
 
-    /// Changes the weather for what comes from now on.
-    pub fn set_weather(&self, weather: Weather) {
-        *self.shared.weather.lock() = weather;
-    }
-
     /// Lets nothing through, in both directions, until [`LossyProxy::restore`].
     pub fn black_out(&self) {
         self.shared.blackout.store(true, Ordering::SeqCst);
@@ -120,12 +112,6 @@ impl LossyProxy {
     #[must_use]
     pub fn forwarded(&self) -> u64 {
         self.shared.forwarded.load(Ordering::SeqCst)
-    }
-
-    /// Bytes that went through.
-    #[must_use]
-    pub fn forwarded_bytes(&self) -> u64 {
-        self.shared.forwarded_bytes.load(Ordering::SeqCst)
     }
 
     /// Datagrams that were lost, in blackouts too.
@@ -220,7 +206,7 @@ impl Relay {
     }
 
     fn depart(&mut self, direction: Direction, client: SocketAddr, bytes: &[u8]) {
-        let weather = *self.shared.weather.lock();
+        let weather = self.shared.weather;
         let blackout = self.shared.blackout.load(Ordering::SeqCst);
         let lost = self.rng.random_range(0..1_000) < weather.lost_per_mille;
         let late = self.rng.random_range(0..1_000) < weather.late_per_mille;
@@ -249,13 +235,11 @@ impl Relay {
             let Some(Reverse(flight)) = self.flights.pop() else {
                 return;
             };
-            let len = flight.bytes.len() as u64;
             let _ = match flight.direction {
                 Direction::ToServer => self.backs[&flight.client].send(&flight.bytes),
                 Direction::ToClient => self.front.send_to(&flight.bytes, flight.client),
             };
             self.shared.forwarded.fetch_add(1, Ordering::SeqCst);
-            self.shared.forwarded_bytes.fetch_add(len, Ordering::SeqCst);
         }
     }
 }

@@ -226,11 +226,6 @@ impl Server {
         let _ = child.wait();
     }
 
-    /// Changes the arguments for the next start.
-    pub fn set_args(&mut self, args: &[&str]) {
-        self.plan.args = args.iter().map(|&arg| arg.to_owned()).collect();
-    }
-
     /// What it said when it became ready.
     #[must_use]
     pub fn ready(&self) -> &Ready {

@@ -49,12 +49,6 @@ impl Seed {
                 .wrapping_add(n),
         )
     }
-
-    /// The seed.
-    #[must_use]
-    pub fn number(&self) -> u64 {
-        self.seed
-    }
 }
 
 impl Deref for Seed {

@@ -181,16 +181,6 @@ impl History {
         self.0.lock().acked.len()
     }
 
-    /// Records that `reader` got so far.
-    #[must_use]
-    pub fn delivered_count(&self, reader: &str) -> usize {
-        self.0
-            .lock()
-            .readers
-            .get(reader)
-            .map_or(0, |reader| reader.seen.len())
-    }
-
     /// Whether `reader` has got everything that was acknowledged so far.
     #[must_use]
     pub fn has_all(&self, reader: &str) -> bool {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use afflux_types::Clock;
 
 /// How long a condition may stay false before the test is given up as hung.
-pub const HUNG: Duration = Duration::from_secs(60);
+pub const HUNG: Duration = Duration::from_secs(120);
 
 const PAUSE: Duration = Duration::from_millis(5);
 
