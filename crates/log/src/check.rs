@@ -11,6 +11,7 @@ use crate::format::{Activation, Identity, decode_index};
 use crate::fs::{Disk, FileSystem, OpenMode, read_full_at};
 use crate::index::SealedIndex;
 use crate::key::{LOGS_DIR, index_path, segment_path, shard_dir, shard_number, stream_number};
+use crate::points::{self, Point};
 use crate::recovery::{self, FoundFile, Tail, cut, read_tail};
 use crate::report::{Finding, Repair, Report, Severity};
 use crate::segment::{Segment, to_usize};
@@ -41,10 +42,20 @@ pub fn check_on(fs: Arc<dyn FileSystem>, dir: &Path, repair: Repair) -> Result<R
         store,
         repair,
         report: Report::default(),
+        points: BTreeMap::new(),
         journaled: BTreeMap::new(),
     };
     check.journal()?;
-    for key in check.keys()? {
+    check.points()?;
+    let keys = check.keys()?;
+    for (&key, &point) in &check.points.clone() {
+        if let Err(_) = keys.binary_search(&key)
+            && let Err(damage) = recovery::check_point(key, None, Some(point))
+        {
+            check.damage(&damage);
+        }
+    }
+    for key in keys {
         check.shard(key)?;
     }
     Ok(check.report)
@@ -54,6 +65,7 @@ struct Check {
     store: Arc<Store>,
     repair: Repair,
     report: Report,
+    points: BTreeMap<LogKey, Point>,
     /// Per segment, the offset from which the journal holds its bytes.
     journaled: BTreeMap<(LogKey, u64), u64>,
 }
@@ -79,6 +91,21 @@ impl Check {
             journal::replay(&self.store, VolumeOptions::default().journal_bytes)?;
         } else {
             self.journaled = inspection.covered;
+        }
+        Ok(())
+    }
+
+    fn points(&mut self) -> Result<()> {
+        match points::read(&self.store)? {
+            Ok(points) => self.points = points,
+            Err(reason) => self.report.findings.push(Finding {
+                severity: Severity::Repairable,
+                key: None,
+                segment: None,
+                offset: None,
+                message: format!("recovery points: {reason}"),
+                repaired: false,
+            }),
         }
         Ok(())
     }
@@ -115,8 +142,19 @@ impl Check {
     fn shard(&mut self, key: LogKey) -> Result<(), FileError> {
         self.report.shards += 1;
         let dir: Arc<Path> = shard_dir(&self.store.root, key).into();
+        let point = self.points.get(&key).copied();
         let mut files = recovery::find(&self.store, &dir)?;
+        if let Some(first) = recovery::unproven(&self.store, &dir, &files, point)? {
+            for file in files.drain(first..) {
+                self.unproven(key, file.ordinal);
+            }
+        }
         if let Err(damage) = recovery::check_order(key, &files) {
+            self.damage(&damage);
+        }
+        if point.is_some_and(|point| files.last().is_none_or(|last| last.ordinal < point.ordinal))
+            && let Err(damage) = recovery::check_point(key, None, point)
+        {
             self.damage(&damage);
         }
         while files
@@ -124,8 +162,11 @@ impl Check {
             .is_some_and(|file| file.activation.is_err() || file.identity.is_err())
         {
             let Some(unused) = files.pop() else { break };
+            let was_used = point.is_some_and(|point| point.ordinal == unused.ordinal);
             if let Some(damage) = recovery::proof_of_use(&self.store, key, &dir, &unused)? {
                 self.damage(&damage);
+            } else if was_used {
+                self.damage(&recovery::header_damage(key, &unused));
             }
         }
         let last = files.len().checked_sub(1);
@@ -166,7 +207,8 @@ impl Check {
             .fs
             .open(&path, OpenMode::Write)
             .context("open", &path)?;
-        let tail = read_tail(&*file, &path, identity, activation)?;
+        let point = self.points.get(&identity.key).copied();
+        let tail = read_tail(&*file, &path, identity, activation)?.compare(identity, point);
         self.count(&tail);
         let end = tail.index.summary().data_len;
         let Some(fault) = tail.torn else {
@@ -295,6 +337,18 @@ impl Check {
 
     fn repairable(&mut self, damage: &Damage, message: String, repaired: bool) {
         self.find(Severity::Repairable, damage, message, repaired);
+    }
+
+    fn unproven(&mut self, key: LogKey, ordinal: u64) {
+        self.report.findings.push(Finding {
+            severity: Severity::Repairable,
+            key: Some(key),
+            segment: Some(ordinal),
+            offset: None,
+            message: "what comes before it was never synced and is lost; it is set aside when the shard opens"
+                .to_owned(),
+            repaired: false,
+        });
     }
 
     fn find(&mut self, severity: Severity, damage: &Damage, message: String, repaired: bool) {

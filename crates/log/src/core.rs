@@ -7,7 +7,9 @@ use afflux_types::{Clock, Error, Result};
 use parking_lot::{Condvar, Mutex};
 
 use crate::commit::Turns;
+use crate::error::FileError;
 use crate::journal::Journal;
+use crate::points::Points;
 use crate::prepare::Preparer;
 use crate::sealer::Sealer;
 use crate::shard::{Shard, Stop};
@@ -23,12 +25,22 @@ pub(crate) struct Core {
     pub(crate) preparer: Preparer,
     pub(crate) sealer: Sealer,
     pub(crate) journal: Journal,
+    pub(crate) points: Points,
     pub(crate) turns: Turns,
     dirty: Mutex<Dirty>,
     dirty_signal: Condvar,
     /// Shards whose appends were refused because the volume's queue was full.
     waiters: Mutex<Vec<Weak<Shard>>>,
     stopped: OnceLock<Stop>,
+}
+
+/// What is known to be durable of what shards have published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// What shards with [`Durability::Fsync`](crate::Durability::Fsync) have published.
+    AsPromised,
+    /// All of it: the whole file system has been synced.
+    All,
 }
 
 /// Shards with queued entries. Each stands in the list once, so it is as long as there are shards.
@@ -44,6 +56,7 @@ impl Core {
         options: VolumeOptions,
         clock: Clock,
         journal: Journal,
+        points: Points,
     ) -> Self {
         Self {
             store,
@@ -53,6 +66,7 @@ impl Core {
             preparer: Preparer::default(),
             sealer: Sealer::default(),
             journal,
+            points,
             turns: Turns::default(),
             dirty: Mutex::default(),
             dirty_signal: Condvar::new(),
@@ -124,6 +138,15 @@ impl Core {
             tracing::error!(key = %shard.key, error = %error.chain(), "the shard stops: nothing later is acknowledged");
         }
         shard.stop(self, error);
+    }
+
+    /// Notes how far every shard is durable.
+    pub(crate) fn note_points(&self, what: Durable) -> Result<(), FileError> {
+        self.points.update(&self.store, || {
+            let shards: Vec<_> = self.shards.lock().values().cloned().collect();
+            let point = |shard: &Arc<Shard>| Some((shard.key, shard.recovery_point(what)?));
+            shards.iter().filter_map(point).collect()
+        })
     }
 
     /// Refuses if the whole volume has stopped.

@@ -150,6 +150,8 @@ pub(crate) enum Fault {
     Hole { offset: u64, written: u64 },
     #[error("expected segment {expected:016x} after the previous one, found none")]
     Missing { expected: u64 },
+    #[error("expected entries up to offset {durable_to}, which were durable, found none")]
+    Short { durable_to: u64 },
 }
 
 impl From<Damage> for Error {

@@ -51,6 +51,20 @@ pub(crate) const AT_INDEX_COUNTED_END: usize = 112;
 pub(crate) const AT_INDEX_BLOCKS_CHECKSUM: usize = 120;
 pub(crate) const AT_INDEX_CHECKSUM: usize = 124;
 
+/// Bytes before the rows of the recovery points.
+pub(crate) const POINTS_HEADER_LEN: usize = 64;
+/// Bytes of one recovery point.
+pub(crate) const POINT_LEN: usize = 40;
+pub(crate) const POINTS_MAGIC: [u8; 4] = *b"AFXP";
+pub(crate) const AT_POINTS_COUNT: usize = 8;
+pub(crate) const AT_POINTS_ROWS_CHECKSUM: usize = 56;
+pub(crate) const AT_POINTS_CHECKSUM: usize = 60;
+pub(crate) const AT_POINT_STREAM: usize = 0;
+pub(crate) const AT_POINT_SHARD: usize = 8;
+pub(crate) const AT_POINT_ORDINAL: usize = 16;
+pub(crate) const AT_POINT_ID: usize = 24;
+pub(crate) const AT_POINT_DURABLE_TO: usize = 32;
+
 /// Grain of a journal file: a torn write never reaches an earlier record.
 pub(crate) const JOURNAL_ALIGN: usize = 4_096;
 const JOURNAL_HEADER_LEN: usize = 64;
@@ -78,8 +92,8 @@ pub(crate) const AT_RUN_ID: usize = 24;
 pub(crate) const AT_RUN_OFFSET: usize = 32;
 pub(crate) const AT_RUN_LEN: usize = 40;
 
-const VERSION: u8 = 1;
-const AT_VERSION: usize = 4;
+pub(crate) const VERSION: u8 = 1;
+pub(crate) const AT_VERSION: usize = 4;
 
 /// Which segment a file is: written and made durable when it is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -416,7 +430,12 @@ impl RunHeader {
 }
 
 /// The first `len` bytes, if they start with `magic` and match the checksum at `at_checksum`.
-fn checked(bytes: &[u8], len: usize, magic: [u8; 4], at_checksum: usize) -> Result<&[u8], String> {
+pub(crate) fn checked(
+    bytes: &[u8],
+    len: usize,
+    magic: [u8; 4],
+    at_checksum: usize,
+) -> Result<&[u8], String> {
     let found_len = bytes.len();
     let bytes = bytes
         .get(..len)
@@ -436,15 +455,15 @@ fn checked(bytes: &[u8], len: usize, magic: [u8; 4], at_checksum: usize) -> Resu
     Ok(bytes)
 }
 
-fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
+pub(crate) fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
     bytes[at..at + field.len()].copy_from_slice(field);
 }
 
-fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
+pub(crate) fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
     put(bytes, at, &value.to_le_bytes());
 }
 
-fn put_u64(bytes: &mut [u8], at: usize, value: u64) {
+pub(crate) fn put_u64(bytes: &mut [u8], at: usize, value: u64) {
     put(bytes, at, &value.to_le_bytes());
 }
 
@@ -453,7 +472,7 @@ fn put_time(bytes: &mut [u8], at: usize, time: ServerTime) {
 }
 
 /// Puts the checksum of everything before it.
-fn put_checksum(bytes: &mut [u8], at: usize) {
+pub(crate) fn put_checksum(bytes: &mut [u8], at: usize) {
     let checksum = crc32c(&bytes[..at]);
     put_u32(bytes, at, checksum);
 }
@@ -465,11 +484,11 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     field
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array(bytes, at))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array(bytes, at))
 }
 

@@ -26,12 +26,13 @@ pub fn index(bytes: &[u8]) {
     }
 }
 
-/// Headers of segments and of journals from anywhere.
+/// Headers of segments and of journals, and recovery points, from anywhere.
 pub fn headers(bytes: &[u8]) {
     let _ = Identity::decode(bytes);
     let _ = Activation::decode(bytes);
     let _ = RecordHeader::decode(bytes);
     let _ = decode_journal_header(bytes);
+    let _ = crate::points::decode(bytes);
 }
 
 /// The entries of a segment from anywhere: what recovery accepts lies within the file, and continues

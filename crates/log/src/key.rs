@@ -37,6 +37,7 @@ pub enum Durability {
 pub(crate) const LOGS_DIR: &str = "logs";
 pub(crate) const JOURNAL_DIR: &str = "journal";
 pub(crate) const LOCK_FILE: &str = "LOCK";
+pub(crate) const POINTS_FILE: &str = "recovery-points";
 const SEGMENT_SUFFIX: &str = ".segment";
 const INDEX_SUFFIX: &str = ".index";
 

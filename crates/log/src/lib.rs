@@ -24,6 +24,7 @@ mod key;
 mod map;
 mod observer;
 mod options;
+mod points;
 mod prepare;
 mod recovery;
 mod report;

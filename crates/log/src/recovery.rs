@@ -4,7 +4,8 @@
 //! something proves that it lay below the durable mark:
 //!
 //! - a later entry whose `unsynced` says that the bytes here were durable when it was stamped;
-//! - a later segment whose activation says that this one was durable to its end.
+//! - a later segment whose activation says that this one was durable to its end;
+//! - the shard's recovery point.
 //!
 //! Then it is damage: the shard is not opened, and nothing is changed.
 
@@ -21,6 +22,7 @@ use crate::format::{Activation, IDENTITY_LEN, Identity, SEGMENT_HEADER_LEN};
 use crate::fs::{LogFile, OpenMode, read_full_at, write_zeros};
 use crate::index::{IndexBuilder, arrival_floor};
 use crate::key::{index_ordinal, index_path, segment_ordinal, segment_path, shard_dir};
+use crate::points::Point;
 use crate::prepare::{first_fill, random_id};
 use crate::scan::{Expected, Found, Scan};
 use crate::segment::Segment;
@@ -46,7 +48,12 @@ pub(crate) struct First {
 }
 
 /// Opens the log of `key`, or makes one.
-pub(crate) fn open(store: &Arc<Store>, key: LogKey, first: First) -> Result<Recovered, StoreError> {
+pub(crate) fn open(
+    store: &Arc<Store>,
+    key: LogKey,
+    first: First,
+    point: Option<Point>,
+) -> Result<Recovered, StoreError> {
     let dir: Arc<Path> = shard_dir(&store.root, key).into();
     let mut files = match find(store, &dir) {
         Err(error) if error.is_not_found() => {
@@ -58,19 +65,19 @@ pub(crate) fn open(store: &Arc<Store>, key: LogKey, first: First) -> Result<Reco
         }
         result => result?,
     };
-    check_order(key, &files)?;
-    loop {
-        drop_unused(store, key, &dir, &mut files)?;
-        if !set_aside_behind_unused(store, &dir, &mut files)? {
-            break;
+    if let Some(first) = unproven(store, &dir, &files, point)? {
+        for file in files.drain(first..).rev() {
+            set_aside(store, &dir, file.ordinal)?;
         }
     }
+    check_order(key, &files)?;
+    drop_unused(store, key, &dir, &mut files, point)?;
     let indexed: Vec<bool> = files.iter().map(|file| file.indexed).collect();
     let mut heads = Vec::with_capacity(files.len());
     for file in files {
         heads.push(usable(key, file)?);
     }
-    set_aside(store, &dir, &mut heads)?;
+    check_point(key, heads.last().map(|(identity, _)| identity), point)?;
     let Some((identity, activation)) = heads.pop() else {
         return create(store, key, &dir, first);
     };
@@ -94,7 +101,7 @@ pub(crate) fn open(store: &Arc<Store>, key: LogKey, first: First) -> Result<Reco
     if indexed.get(segments.len()).copied().unwrap_or(false) {
         reactivate(store, &*file, &path, &identity)?;
     }
-    let index = recover_tail(&*file, &path, &identity, &activation)?;
+    let index = recover_tail(&*file, &path, &identity, &activation, point)?;
     let (end, arrival) = (
         index.summary().end,
         arrival_floor(&activation, index.summary()),
@@ -109,60 +116,12 @@ pub(crate) fn open(store: &Arc<Store>, key: LogKey, first: First) -> Result<Reco
     })
 }
 
-/// Renames segments at the end that do not continue the log.
-///
-/// Only a power cut under [`Durability::Os`](crate::Durability::Os) leaves such: the file system has
-/// written a later segment and not the end of the one before it.
-fn set_aside(
-    store: &Store,
-    dir: &Path,
-    heads: &mut Vec<(Identity, Activation)>,
-) -> Result<(), FileError> {
-    while let [.., (before, before_activation), (last, last_activation)] = heads.as_slice()
-        && !last_activation.previous_durable
-    {
-        let path = segment_path(dir, before.ordinal);
-        let file = store
-            .fs
-            .open(&path, OpenMode::Read)
-            .context("open", &path)?;
-        let tail = read_tail(&*file, &path, before, before_activation)?;
-        if tail.torn.is_none() && tail.index.summary().end == last_activation.first {
-            break;
-        }
-        rename_lost(store, dir, last.ordinal)?;
-        heads.pop();
-    }
-    Ok(())
-}
-
-/// Sets the last segment aside if the one before it has no activation; whether it did.
-fn set_aside_behind_unused(
-    store: &Store,
-    dir: &Path,
-    files: &mut Vec<FoundFile>,
-) -> Result<bool, FileError> {
-    let [.., before, last] = files.as_slice() else {
-        return Ok(false);
-    };
-    let unproven = (before.activation.is_err() || before.identity.is_err())
-        && last
-            .activation
-            .as_ref()
-            .is_ok_and(|activation| !activation.previous_durable);
-    if unproven {
-        rename_lost(store, dir, last.ordinal)?;
-        files.pop();
-    }
-    Ok(unproven)
-}
-
-fn rename_lost(store: &Store, dir: &Path, ordinal: u64) -> Result<(), FileError> {
+fn set_aside(store: &Store, dir: &Path, ordinal: u64) -> Result<(), FileError> {
     let from = segment_path(dir, ordinal);
     let to = from.with_extension("lost");
     tracing::warn!(
         path = %to.display(),
-        "set a segment aside: the end of the one before it was never synced and is lost"
+        "set a segment aside: what comes before it was never synced and is lost"
     );
     store.fs.rename(&from, &to).context("set aside", &from)
 }
@@ -240,6 +199,57 @@ pub(crate) fn find(store: &Store, dir: &Path) -> Result<Vec<FoundFile>, FileErro
     Ok(files)
 }
 
+/// The number of the first segment that does not continue the log, if nothing proves that it did.
+///
+/// Only a power cut under [`Durability::Os`](crate::Durability::Os) leaves such: the file system has
+/// written a later segment, and of the one before it not all, or not even the name.
+pub(crate) fn unproven(
+    store: &Store,
+    dir: &Path,
+    files: &[FoundFile],
+    point: Option<Point>,
+) -> Result<Option<usize>, FileError> {
+    let follows_durable = |file: &FoundFile| {
+        let flag = |activation: &Activation| activation.previous_durable;
+        file.activation.as_ref().is_ok_and(flag)
+            || point.is_some_and(|point| point.ordinal >= file.ordinal)
+    };
+    for (i, pair) in files.windows(2).enumerate() {
+        let [file, next] = pair else { continue };
+        if follows_durable(next) || reaches(store, dir, file, next)? {
+            continue;
+        }
+        let behind = files.get(i + 2..).unwrap_or_default();
+        return Ok((!behind.iter().any(follows_durable)).then_some(i + 1));
+    }
+    Ok(None)
+}
+
+/// Whether a segment is whole up to where `next` starts, if that can be told.
+fn reaches(
+    store: &Store,
+    dir: &Path,
+    file: &FoundFile,
+    next: &FoundFile,
+) -> Result<bool, FileError> {
+    let (Ok(identity), Ok(activation)) = (&file.identity, &file.activation) else {
+        return Ok(false);
+    };
+    if next.ordinal != file.ordinal + 1 {
+        return Ok(false);
+    }
+    let Ok(next) = &next.activation else {
+        return Ok(true);
+    };
+    let path = segment_path(dir, file.ordinal);
+    let open = store
+        .fs
+        .open(&path, OpenMode::Read)
+        .context("open", &path)?;
+    let tail = read_tail(&*open, &path, identity, activation)?;
+    Ok(tail.torn.is_none() && tail.index.summary().end == next.first)
+}
+
 /// Checks that no segment is missing between the first and the last.
 pub(crate) fn check_order(key: LogKey, files: &[FoundFile]) -> Result<(), Damage> {
     for pair in files.windows(2) {
@@ -264,6 +274,7 @@ fn drop_unused(
     key: LogKey,
     dir: &Path,
     files: &mut Vec<FoundFile>,
+    point: Option<Point>,
 ) -> Result<(), StoreError> {
     while let Some(last) = files.last()
         && (last.activation.is_err() || last.identity.is_err())
@@ -273,7 +284,8 @@ fn drop_unused(
         if let Some(damage) = proof_of_use(store, key, dir, last)? {
             return Err(damage.into());
         }
-        if files.len() == 1 && last.ordinal > 0 {
+        let was_used = point.is_some_and(|point| point.ordinal >= last.ordinal);
+        if was_used || files.len() == 1 && last.ordinal > 0 {
             return Err(header_damage(key, last).into());
         }
         let path = segment_path(dir, last.ordinal);
@@ -309,7 +321,26 @@ pub(crate) fn proof_of_use(
     Ok(proof.then(|| header_damage(key, found)))
 }
 
-fn header_damage(key: LogKey, found: &FoundFile) -> Damage {
+/// Checks that the segment exists that the shard's recovery point names.
+pub(crate) fn check_point(
+    key: LogKey,
+    last: Option<&Identity>,
+    point: Option<Point>,
+) -> Result<(), Damage> {
+    match point {
+        Some(point) if last.is_none_or(|last| last.ordinal < point.ordinal) => Err(Damage {
+            key,
+            ordinal: point.ordinal,
+            offset: 0,
+            fault: Fault::Missing {
+                expected: point.ordinal,
+            },
+        }),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn header_damage(key: LogKey, found: &FoundFile) -> Damage {
     let reason = match (&found.identity, &found.activation) {
         (Err(reason), _) | (_, Err(reason)) => reason.clone(),
         _ => "it is not the first segment".to_owned(),
@@ -349,10 +380,24 @@ pub(crate) fn usable(key: LogKey, found: FoundFile) -> Result<(Identity, Activat
 /// Where the entries of a segment end, and how.
 pub(crate) struct Tail {
     pub(crate) index: IndexBuilder,
-    /// What stands at the end, if it is not just zeros up to the end of the file.
+    /// What is wrong at the end, if there are not just zeros up to the end of the file.
     pub(crate) torn: Option<Fault>,
     /// Whether bytes at the end were durable once.
     pub(crate) damaged: bool,
+}
+
+impl Tail {
+    /// Counts what is missing below the segment's recovery point as damage.
+    pub(crate) fn compare(mut self, identity: &Identity, point: Option<Point>) -> Self {
+        if let Some(Point { durable_to, .. }) = point.filter(|point| {
+            (point.ordinal, point.id) == (identity.ordinal, identity.id)
+                && point.durable_to > self.index.summary().data_len
+        }) {
+            self.damaged = true;
+            self.torn.get_or_insert(Fault::Short { durable_to });
+        }
+        self
+    }
 }
 
 /// Reads the entries of the last segment and cuts a torn tail.
@@ -361,8 +406,9 @@ fn recover_tail(
     path: &Path,
     identity: &Identity,
     activation: &Activation,
+    point: Option<Point>,
 ) -> Result<IndexBuilder, StoreError> {
-    let tail = read_tail(file, path, identity, activation)?;
+    let tail = read_tail(file, path, identity, activation)?.compare(identity, point);
     let end = tail.index.summary().data_len;
     let Some(fault) = tail.torn else {
         return Ok(tail.index);

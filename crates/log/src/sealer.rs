@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::Durability;
 use crate::core::Core;
 use crate::segment::Segment;
+use crate::shard::Shard;
 
 /// The sealer's tasks: the full segments, of which a shard can make only as many as its queue holds.
 #[derive(Debug, Default)]
@@ -21,15 +22,17 @@ pub(crate) struct Sealer {
 
 #[derive(Debug, Default)]
 struct Tasks {
-    segments: VecDeque<(Arc<Segment>, Durability)>,
+    segments: VecDeque<(Arc<Shard>, Arc<Segment>)>,
     closed: bool,
 }
 
 impl Sealer {
     /// Has a fully published segment sealed.
-    pub(crate) fn seal(&self, segment: &Arc<Segment>, durability: Durability) {
+    pub(crate) fn seal(&self, shard: &Arc<Shard>, segment: &Arc<Segment>) {
         let mut tasks = self.tasks.lock();
-        tasks.segments.push_back((Arc::clone(segment), durability));
+        tasks
+            .segments
+            .push_back((Arc::clone(shard), Arc::clone(segment)));
         self.signal.notify_one();
     }
 
@@ -39,7 +42,7 @@ impl Sealer {
         self.signal.notify_all();
     }
 
-    fn next(&self) -> Option<(Arc<Segment>, Durability)> {
+    fn next(&self) -> Option<(Arc<Shard>, Arc<Segment>)> {
         let mut tasks = self.tasks.lock();
         loop {
             if let Some(task) = tasks.segments.pop_front() {
@@ -55,22 +58,26 @@ impl Sealer {
 
 /// Runs the sealer until it is closed.
 pub(crate) fn run(core: &Arc<Core>) {
-    while let Some((segment, durability)) = core.sealer.next() {
-        seal(&segment, durability);
+    while let Some((shard, segment)) = core.sealer.next() {
+        if shard.durability() == Durability::Os {
+            sync(core, &shard, &segment);
+        }
+        if let Err(error) = segment.seal()
+            && !error.is_not_found()
+        {
+            tracing::warn!(%error, "the index of a sealed segment was not stored; it will be rebuilt");
+        }
     }
 }
 
-fn seal(segment: &Arc<Segment>, durability: Durability) {
-    // Nobody waits for this sync; it bounds what a power cut can take.
-    if durability == Durability::Os
-        && let Err(error) = segment.sync()
-        && !error.is_not_found()
-    {
-        tracing::warn!(%error, "a filled segment was not synced");
-    }
-    if let Err(error) = segment.seal()
-        && !error.is_not_found()
-    {
-        tracing::warn!(%error, "the index of a sealed segment was not stored; it will be rebuilt");
+/// Nobody waits for this sync; it bounds what a power cut can take.
+fn sync(core: &Core, shard: &Shard, segment: &Arc<Segment>) {
+    let synced = segment
+        .sync()
+        .and_then(|()| core.store.sync_dirs(segment.dir()));
+    match synced {
+        Ok(()) => shard.note_synced(segment),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => core.stop_shard(shard, &error.into()),
     }
 }

@@ -8,13 +8,14 @@ use std::thread::JoinHandle;
 use afflux_types::{Clock, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
-use crate::core::Core;
+use crate::core::{Core, Durable};
 use crate::error::{Context, FileError};
 use crate::fs::{Disk, FileSystem, LogFile, OpenMode};
 use crate::journal::{self, Journal};
 use crate::key::{
     JOURNAL_DIR, LOCK_FILE, LOGS_DIR, index_path, segment_ordinal, segment_path, shard_dir,
 };
+use crate::points::Points;
 use crate::shard::Shard;
 use crate::store::Store;
 use crate::{
@@ -79,7 +80,8 @@ impl Volume {
         }
         let emptied = journal::replay(&store, options.journal_bytes)?;
         let journal = Journal::new(emptied.files, emptied.generation);
-        let core = Arc::new(Core::new(store, options, clock, journal));
+        let points = Points::load(&store)?;
+        let core = Arc::new(Core::new(store, options, clock, journal, points));
         let handle = Handle {
             core,
             threads: Mutex::default(),
@@ -125,6 +127,7 @@ impl Volume {
         let dir = shard_dir(&core.store.root, key);
         let removed = Error::not_found(format!("the log of {key} is removed"));
         let known = core.shards.lock().remove(&key);
+        core.points.forget(&core.store, key)?;
         let _files = known.as_ref().map(|shard| {
             core.store
                 .counters
@@ -161,7 +164,7 @@ impl Volume {
             capacity: core.options.segment_bytes_min,
             shards: core.shards.lock().len(),
         };
-        let recovered = recovery::open(&core.store, key, first)?;
+        let recovered = recovery::open(&core.store, key, first, core.points.of(key))?;
         let dir = Arc::clone(recovered.active.dir());
         let shard = Arc::new(Shard::new(key, dir, recovered));
         let mut shards = core.shards.lock();
@@ -220,14 +223,15 @@ impl Handle {
         core.sealer.close();
         core.journal.close();
         join(rest)?;
+        let lock = self.lock.lock().take();
+        let synced = lock.as_ref().map_or(Ok(()), |_| {
+            core.store.sync_all()?;
+            core.note_points(Durable::All)
+        });
         for shard in &shards {
             shard.retire(&closed);
         }
-        if let Some(lock) = self.lock.lock().take() {
-            core.store.sync_all()?;
-            drop(lock);
-        }
-        Ok(())
+        Ok(synced?)
     }
 }
 

@@ -40,6 +40,7 @@ fn golden_entry(i: u64) -> (Header, Vec<bytes::Bytes>) {
 }
 
 const ENTRIES: u64 = 30;
+const POINTS: &str = "recovery-points";
 
 /// Copies the fixture, which a test may not change, padded to the segments' full length.
 fn copy(to: &Path) {
@@ -52,10 +53,12 @@ fn copy(to: &Path) {
         if name.ends_with(".segment") {
             let capacity = u64::from_le_bytes(bytes[40..48].try_into().unwrap());
             bytes.resize(usize::try_from(capacity).unwrap(), 0);
-        } else if !name.ends_with(".index") {
-            continue;
         }
-        fs::write(shard.join(name), bytes).unwrap();
+        match name.as_str() {
+            "README.md" => continue,
+            POINTS => fs::write(to.join(name), bytes).unwrap(),
+            _ => fs::write(shard.join(name), bytes).unwrap(),
+        }
     }
 }
 
@@ -111,6 +114,7 @@ fn write_fixture() {
     }
     volume.close().unwrap();
     fs::create_dir_all(fixture()).unwrap();
+    fs::copy(dir.path().join(POINTS), fixture().join(POINTS)).unwrap();
     for segment in log.segments() {
         let name = format!("{:016x}", segment.ordinal);
         let from = dir

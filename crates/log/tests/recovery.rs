@@ -11,6 +11,7 @@ use afflux_types::{Error, ErrorKind, Position, ServerTime};
 
 use crate::support::{KEY, append, clock, entry, open, read_all, shard, small};
 
+const POINTS: &str = "recovery-points";
 const HEADER: u64 = 128;
 /// Header and body of the entries that these tests append.
 const ENTRY: u64 = 1_000;
@@ -52,6 +53,11 @@ fn flip(path: &Path, offset: u64) {
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset).unwrap();
     file.write_all_at(&[byte[0] ^ 0x40], offset).unwrap();
+}
+
+/// Takes away what a volume that is killed right after its last commit has not written.
+fn kill(dir: &Path) {
+    fs::remove_file(dir.join(POINTS)).unwrap();
 }
 
 fn refusal(dir: &Path) -> Error {
@@ -102,6 +108,7 @@ fn a_torn_tail_is_cut_and_overwritten() {
     for (name, offset) in [("header", 10), ("checksum", 68), ("body", 500)] {
         let dir = tempfile::tempdir().unwrap();
         fill(dir.path(), 5, true);
+        kill(dir.path());
         flip(&segment(dir.path(), 0), HEADER + 4 * ENTRY + offset);
         let report = check(dir.path(), Repair::No).unwrap();
         assert_eq!(report.findings.len(), 1, "{name}: {report:?}");
@@ -146,6 +153,106 @@ fn damage_below_the_durable_mark_is_reported_not_cut() {
             "{name}: nothing was changed"
         );
     }
+}
+
+#[test]
+fn damage_to_the_last_entry_is_no_torn_tail() {
+    let last = HEADER + 4 * ENTRY;
+    type Harm = fn(&Path, u64);
+    let harms: [(&str, u64, Harm); 4] = [
+        ("header", last, |path, last| flip(path, last + 10)),
+        ("body", last, |path, last| flip(path, last + 500)),
+        ("zeros", last, |path, last| {
+            overwrite(path, last, &[0; ENTRY as usize]);
+        }),
+        ("activation", 0, |path, _| flip(path, 70)),
+    ];
+    for (name, offset, harm) in harms {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path(), 5, true);
+        let path = segment(dir.path(), 0);
+        harm(&path, last);
+        let before = fs::read(&path).unwrap();
+        let report = check(dir.path(), Repair::Yes).unwrap();
+        assert!(report.has_damage(), "{name}");
+        assert_eq!(report.findings.len(), 1, "{name}: {report:?}");
+        assert_eq!(report.findings[0].offset, Some(offset), "{name}");
+        let error = refusal(dir.path());
+        assert_eq!(error.kind(), ErrorKind::DataLoss, "{name}");
+        let named = format!("segment 0000000000000000 offset {offset}");
+        assert!(error.message().contains(&named), "{name}: {error}");
+        assert_eq!(fs::read(&path).unwrap(), before, "{name}");
+    }
+}
+
+#[test]
+fn a_last_segment_or_log_that_is_gone_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 200, true);
+    let is_there = |ordinal: &u64| segment(dir.path(), *ordinal).exists();
+    let count = (0..).take_while(is_there).count() as u64;
+    assert!(count > 2);
+    for ordinal in 1..count {
+        fs::remove_file(segment(dir.path(), ordinal)).unwrap();
+    }
+    let error = refusal(dir.path());
+    assert_eq!(error.kind(), ErrorKind::DataLoss);
+    assert!(check(dir.path(), Repair::No).unwrap().has_damage());
+    fs::remove_dir_all(dir.path().join("logs/0000000000000001")).unwrap();
+    let error = refusal(dir.path());
+    assert_eq!(error.kind(), ErrorKind::DataLoss);
+    assert!(check(dir.path(), Repair::No).unwrap().has_damage());
+}
+
+#[test]
+fn recovery_points_are_stored_while_entries_come_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let volume = Volume::open(dir.path(), small(), clock.clone()).unwrap();
+    let (log, ear) = shard(&volume, KEY);
+    let (header, body) = entry(1, 928, 0);
+    append(&log, &ear, header, body);
+    ear.wait_durable(1);
+    clock.advance(Duration::from_secs(2));
+    while !dir.path().join(POINTS).exists() {
+        std::thread::yield_now();
+    }
+    // The process is killed here, and then the disk loses a byte of the entry.
+    let copy = tempfile::tempdir().unwrap();
+    let to = segment(copy.path(), 0);
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::copy(segment(dir.path(), 0), &to).unwrap();
+    fs::copy(dir.path().join(POINTS), copy.path().join(POINTS)).unwrap();
+    flip(&to, HEADER + 500);
+    assert_eq!(refusal(copy.path()).kind(), ErrorKind::DataLoss);
+}
+
+#[test]
+fn damaged_recovery_points_are_reported_and_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 5, true);
+    flip(&dir.path().join(POINTS), 70);
+    let report = check(dir.path(), Repair::No).unwrap();
+    assert_eq!(report.findings.len(), 1, "{report:?}");
+    assert_eq!(report.findings[0].severity, Severity::Repairable);
+    fill(dir.path(), 1, true);
+    let report = check(dir.path(), Repair::No).unwrap();
+    assert_eq!((report.findings.len(), report.entries), (0, 6));
+}
+
+#[test]
+fn a_removed_log_leaves_no_recovery_point() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 200, true);
+    let volume = open(dir.path());
+    volume.remove(KEY).unwrap();
+    // As if the process were killed.
+    let left = fs::read(dir.path().join(POINTS)).unwrap();
+    volume.close().unwrap();
+    fs::write(dir.path().join(POINTS), left).unwrap();
+    let volume = open(dir.path());
+    let (log, _ear) = shard(&volume, KEY);
+    assert_eq!(log.watermarks().durable, Position::ZERO);
 }
 
 #[test]
@@ -196,6 +303,18 @@ fn other_shards_open_beside_a_damaged_one() {
     ear.wait_durable(1);
 }
 
+/// Reads entries from `from` on, as many bytes at a time as there may be; how many end by `to`.
+fn read_up_to(log: &afflux_log::ShardLog, from: Position, to: Position) -> usize {
+    let (mut at, mut count) = (from, 0);
+    while at < to {
+        let slice = log.read(at, 1 << 20).unwrap();
+        count += crate::support::split(&slice).len();
+        at = slice.end;
+    }
+    assert_eq!(at, to);
+    count
+}
+
 #[test]
 fn corruption_in_a_sealed_segment_is_never_served() {
     let dir = tempfile::tempdir().unwrap();
@@ -207,11 +326,9 @@ fn corruption_in_a_sealed_segment_is_never_served() {
     let first = log.segments()[1].first;
     let last = log.segments()[0].end.get() - 1;
     assert!(log.read(Position::new(last), 1).is_ok());
-    for from in [
-        first,
-        Position::new(first.get() + 20),
-        Position::new(first.get() + 21),
-    ] {
+    let before = read_up_to(&log, first, Position::new(first.get() + 20));
+    assert_eq!(before, 20, "entries before the damaged one are whole");
+    for from in [20, 21].map(|i| Position::new(first.get() + i)) {
         let Err(ReadError::Corrupt(error)) = log.read(from, 100_000) else {
             panic!("damaged bytes were served from {from}");
         };

@@ -122,6 +122,6 @@ fn notify(core: &Core, run: &Run, ready: bool) {
         observer.ready();
     }
     if let Some(filled) = &run.filled {
-        core.sealer.seal(filled, run.shard.durability());
+        core.sealer.seal(&run.shard, filled);
     }
 }

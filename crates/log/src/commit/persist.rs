@@ -105,11 +105,17 @@ pub(super) fn finish(core: &Arc<Core>, phase: &mut Phase, sync: Sync) {
     }
 }
 
+/// Whether the segment's name must be durable before the run is published. Without that of its first
+/// segment, a log would not know where its positions go on.
+fn needs_name(run: &Run) -> bool {
+    run.durability == Durability::Fsync || run.segment.ordinal() == 0
+}
+
 /// Makes the names of segments durable that are new.
 fn name_files(core: &Arc<Core>, phase: &Phase) -> Result<(), FileError> {
     let new: Vec<&Arc<Segment>> = phase
         .iter()
-        .filter(|run| run.durability == Durability::Fsync && !run.segment.name_is_durable())
+        .filter(|run| needs_name(run) && !run.segment.name_is_durable())
         .map(|run| &run.segment)
         .collect();
     if new.len() > NEW_FILES_MAX {

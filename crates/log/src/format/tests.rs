@@ -128,6 +128,31 @@ fn journal_offsets_are_the_documented_ones() {
     assert_eq!((RECORD_HEADER_LEN, RUN_LEN, JOURNAL_ALIGN), (64, 48, 4_096));
 }
 
+#[test]
+fn recovery_point_offsets_are_the_documented_ones() {
+    check(
+        "## Recovery points",
+        &[
+            (0, "magic"),
+            (AT_VERSION, "version"),
+            (AT_POINTS_COUNT, "point_count"),
+            (AT_POINTS_ROWS_CHECKSUM, "points_checksum"),
+            (AT_POINTS_CHECKSUM, "checksum"),
+        ],
+    );
+    check(
+        "A point:",
+        &[
+            (AT_POINT_STREAM, "point_stream"),
+            (AT_POINT_SHARD, "point_shard"),
+            (AT_POINT_ORDINAL, "point_ordinal"),
+            (AT_POINT_ID, "point_id"),
+            (AT_POINT_DURABLE_TO, "durable_to"),
+        ],
+    );
+    assert_eq!((POINTS_HEADER_LEN, POINT_LEN), (64, 40));
+}
+
 const IDENTITY: Identity = Identity {
     key: LogKey {
         stream: 1,

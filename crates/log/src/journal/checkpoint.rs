@@ -1,9 +1,11 @@
-//! The checkpointer thread: makes journal files, and frees those that are full.
+//! The checkpointer thread: makes journal files, frees those that are full, stores recovery points.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::{Active, Growth, JournalFile, journal_path};
-use crate::core::Core;
+use crate::core::{Core, Durable};
 use crate::error::{Context, FileError};
 use crate::fs::{OpenMode, write_zeros};
 use crate::stats::add;
@@ -11,15 +13,24 @@ use crate::stats::add;
 /// Above this many segments, one sync of the whole file system is cheaper than one of each.
 const SINGLE_SYNCS_MAX: usize = 16;
 
+/// How often recovery points are stored while entries come in.
+const POINTS_EVERY: Duration = Duration::from_secs(1);
+
 enum Task {
     Create(usize),
     Checkpoint(Active),
+    Points,
 }
 
 /// Runs the checkpointer until the journal is closed.
 pub(crate) fn run(core: &Arc<Core>) {
-    while let Some(task) = next(core) {
+    let mut noted = Noted::default();
+    while let Some(task) = next(core, noted.at) {
         match task {
+            Task::Points => {
+                noted.note(core);
+                continue;
+            }
             Task::Create(number) => {
                 let made = create(core, number);
                 let mut state = core.journal.state.lock();
@@ -55,7 +66,38 @@ pub(crate) fn run(core: &Arc<Core>) {
     }
 }
 
-fn next(core: &Core) -> Option<Task> {
+/// What the recovery points cover.
+#[derive(Debug, Default)]
+struct Noted {
+    rounds: u64,
+    at: Duration,
+    failed: bool,
+}
+
+impl Noted {
+    /// Stores the points if there were commit rounds since.
+    fn note(&mut self, core: &Core) {
+        self.at = core.clock.elapsed();
+        let rounds = core.store.counters.rounds.load(Ordering::Acquire);
+        if rounds == self.rounds {
+            return;
+        }
+        match core.note_points(Durable::AsPromised) {
+            Ok(()) => {
+                self.rounds = rounds;
+                self.failed = false;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.failed, true) {
+                    tracing::warn!(%error, "the recovery points were not stored; they are tried again");
+                }
+            }
+        }
+    }
+}
+
+fn next(core: &Core, noted: Duration) -> Option<Task> {
+    let due = || core.clock.elapsed().saturating_sub(noted) >= POINTS_EVERY;
     let mut state = core.journal.state.lock();
     loop {
         if let Some(full) = state.full.pop_front() {
@@ -68,7 +110,10 @@ fn next(core: &Core) -> Option<Task> {
         if state.growth == Growth::Asked {
             return Some(Task::Create(state.count));
         }
-        core.journal.tasks.wait(&mut state);
+        if due() {
+            return Some(Task::Points);
+        }
+        core.journal.tasks.wait_for(&mut state, POINTS_EVERY);
     }
 }
 

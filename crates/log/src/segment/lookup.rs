@@ -2,6 +2,7 @@
 //!
 //! The index leads to a block, walking the block leads to the entry. Blocks of a segment that this
 //! process neither wrote nor scanned are verified, entry by entry, the first time a read touches them.
+//! Of a block with a damaged entry, the entries before it are still served.
 
 use std::sync::Arc;
 
@@ -34,18 +35,38 @@ impl Segment {
         from: Position,
         bytes_max: usize,
     ) -> Result<Option<Slice>, StoreError> {
-        let end = self.published.get();
-        let Some(view) = self.view(end)? else {
+        let Some(view) = self.view(self.published.get())? else {
             return Ok(None);
         };
+        match self.slice_of(&view, from, bytes_max) {
+            Err(StoreError::Damage(damage)) => {
+                let whole = View {
+                    end: to_usize(damage.offset),
+                    ..view
+                };
+                match self.slice_of(&whole, from, bytes_max) {
+                    Ok(Some(slice)) => Ok(Some(slice)),
+                    _ => Err(damage.into()),
+                }
+            }
+            result => result,
+        }
+    }
+
+    fn slice_of(
+        self: &Arc<Self>,
+        view: &View,
+        from: Position,
+        bytes_max: usize,
+    ) -> Result<Option<Slice>, StoreError> {
         let block = self.blocks(|blocks| block_before(blocks, from))?;
-        let found = self.seek(&view, block, |header, position| {
+        let found = self.seek(view, block, |header, position| {
             position >= from || header.end() > from
         })?;
         let Some(start) = found else {
             return Ok(None);
         };
-        let Some(cut) = self.cut(&view, start, bytes_max)? else {
+        let Some(cut) = self.cut(view, start, bytes_max)? else {
             return Ok(None);
         };
         let bytes = view.map.slice(start.offset..cut.offset);
@@ -240,15 +261,15 @@ impl Segment {
             if index.blocks[block].offset >= end as u64 && block > first {
                 break;
             }
-            if !index.is_verified(block) {
-                self.verify_block(&view.map, &index, block)?;
+            if !index.is_verified(block) && self.verify_block(view, &index, block)? {
                 index.set_verified(block);
             }
         }
         Ok(())
     }
 
-    fn verify_block(&self, map: &Map, index: &SealedIndex, i: usize) -> Result<(), Damage> {
+    /// Verifies the entries of block `i` below the view's end; whether those are all of the block.
+    fn verify_block(&self, view: &View, index: &SealedIndex, i: usize) -> Result<bool, Damage> {
         let block = index.blocks[i];
         let (limit, after) = index
             .blocks
@@ -257,13 +278,14 @@ impl Segment {
                 (next.offset, next.position)
             });
         let limit = to_usize(limit);
-        let bytes = map.get(0..limit).unwrap_or_default();
+        let bytes = view.map.get(0..limit).unwrap_or_default();
+        let end = limit.min(view.end);
         let mut expected = Expected {
             position: block.position,
             arrival: block.arrival,
         };
         let mut offset = to_usize(block.offset);
-        while offset < limit {
+        while offset < end {
             let at = offset;
             offset = header_at(bytes, at)
                 .and_then(|(header, end)| {
@@ -274,6 +296,9 @@ impl Segment {
                 })
                 .map_err(|fault| self.damage(at, fault))?;
         }
+        if end < limit {
+            return Ok(false);
+        }
         if expected.position != after {
             let fault = Fault::Position {
                 expected: after,
@@ -281,7 +306,7 @@ impl Segment {
             };
             return Err(self.damage(offset, fault));
         }
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn damage(&self, offset: usize, fault: Fault) -> Damage {

@@ -24,6 +24,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::core::Core;
 use crate::format::IDENTITY_LEN;
+use crate::points::Point;
 use crate::segment::Segment;
 use crate::watermark::Marks;
 use crate::{
@@ -141,6 +142,8 @@ pub(crate) struct Shard {
     segments: RwLock<VecDeque<Arc<Segment>>>,
     /// Held by whoever makes or removes files of this shard.
     pub(crate) maintenance: Mutex<()>,
+    /// The last full segment that was synced, with [`Durability::Os`].
+    synced: Mutex<Option<Point>>,
     stopped: OnceLock<Stop>,
     /// Whether the volume is closing. Set under the state's lock.
     closed: AtomicBool,
@@ -278,6 +281,7 @@ impl Shard {
             }),
             segments: RwLock::new(segments),
             maintenance: Mutex::new(()),
+            synced: Mutex::default(),
             stopped: OnceLock::new(),
             closed: AtomicBool::new(false),
         }
@@ -295,6 +299,11 @@ impl Shard {
                 ErrorKind::InUse,
                 format!("the log of {} is open already", self.key),
             ));
+        }
+        if durability == Durability::Fsync && self.durability() == Durability::Os {
+            // From here on, what is published counts as durable.
+            let active = Arc::clone(&self.state.lock().active);
+            active.sync()?;
         }
         let lease = Arc::new(());
         *slot = Arc::downgrade(&lease);

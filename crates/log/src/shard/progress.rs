@@ -6,8 +6,11 @@ use std::sync::atomic::Ordering;
 use afflux_types::{Error, Position};
 
 use super::{Next, Queued, Shard, Stop};
-use crate::core::Core;
+use crate::Durability;
+use crate::core::{Core, Durable};
 use crate::error::FileError;
+use crate::format::SEGMENT_HEADER_LEN;
+use crate::points::Point;
 use crate::segment::Segment;
 use crate::stats::{add, sub};
 
@@ -31,6 +34,22 @@ impl Shard {
     pub(crate) fn publish(&self, segment: &Segment, offset: u64, end: Position, serial: u64) {
         segment.publish(offset);
         self.marks.publish(end, serial);
+    }
+
+    /// Notes that a full segment of a shard with [`Durability::Os`] has been synced, as were all before.
+    pub(crate) fn note_synced(&self, segment: &Segment) {
+        *self.synced.lock() = Some(Point::of(segment));
+    }
+
+    /// How far the log is durable, if anything in it is known to be.
+    pub(crate) fn recovery_point(&self, what: Durable) -> Option<Point> {
+        let everything = self.durability() == Durability::Fsync
+            || what == Durable::All && self.stopped().is_none();
+        if !everything {
+            return *self.synced.lock();
+        }
+        let active = Arc::clone(&self.state.lock().active);
+        (active.published() >= SEGMENT_HEADER_LEN as u64).then(|| Point::of(&active))
     }
 
     /// Takes `bytes` bytes off what is in flight; whether `ready` is owed and has come.

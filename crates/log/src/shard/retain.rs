@@ -22,14 +22,17 @@ impl Shard {
         }
         let _files = self.maintenance.lock();
         let doomed = self.doomed(before, bytes_max);
-        if !doomed.is_empty() && self.durability() == Durability::Os {
-            // Published is not durable here, and the activation must be before its past goes.
-            let active = self.segments.read().back().cloned();
-            active.map_or(Ok(()), |active| active.sync())?;
+        if let Some((_, first)) = doomed.last()
+            && self.durability() == Durability::Os
+        {
+            // Published is not durable here, but where the log starts must be before its past goes.
+            first.sync()?;
+            core.store.sync_dir(&self.dir)?;
         }
-        for (segment, horizon) in &doomed {
+        for (segment, next) in &doomed {
+            let horizon = next.first();
             // Readers must not look for what is about to go.
-            self.marks.trim(*horizon);
+            self.marks.trim(horizon);
             self.segments.write().pop_front();
             segment.remove()?;
         }
@@ -39,12 +42,12 @@ impl Shard {
         Ok(self.marks.trim_horizon())
     }
 
-    /// The sealed segments that may go, oldest first, each with the horizon without it.
+    /// The sealed segments that may go, oldest first, each with the one after it.
     fn doomed(
         &self,
         before: Option<ServerTime>,
         bytes_max: Option<u64>,
-    ) -> Vec<(Arc<Segment>, Position)> {
+    ) -> Vec<(Arc<Segment>, Arc<Segment>)> {
         let segments: Vec<_> = self.segments.read().iter().cloned().collect();
         // The active segment's activation says where the shard goes on: it must be durable.
         let anchored = segments
@@ -62,7 +65,7 @@ impl Shard {
                 break;
             }
             bytes -= segment.reserved();
-            doomed.push((Arc::clone(segment), next.first()));
+            doomed.push((Arc::clone(segment), Arc::clone(next)));
         }
         doomed
     }
