@@ -10,21 +10,27 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("afflux-types", &[]),
     ("afflux-entry", &["types"]),
     ("afflux-media", &["types"]),
+    ("afflux-aws", &["types"]),
     ("afflux-log", &["types", "entry"]),
     ("afflux-wire", &["types", "entry"]),
+    ("afflux-quic", &["types", "wire"]),
     ("afflux-engine", &["types", "entry", "log"]),
-    ("afflux-client", &["types", "entry", "wire", "media"]),
+    ("afflux-kinesis", &["types", "entry", "engine", "aws"]),
+    (
+        "afflux-client",
+        &["types", "entry", "wire", "quic", "media"],
+    ),
     ("afflux-deliver", &["types", "entry", "engine", "media"]),
     (
         "afflux-server",
         &[
-            "types", "entry", "log", "wire", "media", "engine", "deliver",
+            "types", "entry", "log", "wire", "quic", "media", "aws", "engine", "kinesis", "deliver",
         ],
     ),
 ];
 
 /// Crates that do no I/O: names that must not appear in their sources.
-const PURE: &[&str] = &["types", "entry", "wire", "media"];
+const PURE: &[&str] = &["types", "entry", "wire", "media", "aws"];
 const IMPURE_NAMES: &[&str] = &["std::fs", "std::net", "std::thread", "tokio::"];
 
 /// The only modules that may hold `unsafe`.

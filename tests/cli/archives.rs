@@ -89,3 +89,25 @@ fn an_archive_needs_a_stream_and_a_directory() {
         .run(&["archive", "add", "s", directory])
         .fails(1);
 }
+
+#[test]
+fn a_stream_is_deleted_only_without_its_archive() {
+    let world = World::start();
+    world.ok(&["stream", "create", "s"]);
+    let directory = world.file("archive");
+    std::fs::create_dir(&directory).unwrap();
+    world.ok(&["archive", "add", "s", directory.to_str().unwrap()]);
+    let refused = world.afflux.run(&["stream", "delete", "s"]);
+    assert!(
+        refused.fails(1).contains("remove it first"),
+        "{}",
+        refused.stderr
+    );
+    world.ok(&["archive", "remove", "s"]);
+    world.ok(&["stream", "delete", "s"]);
+    let list = world
+        .afflux
+        .run(&["archive", "list", "--output", "json"])
+        .json();
+    assert_eq!(list, serde_json::json!([]));
+}

@@ -31,6 +31,7 @@ const COMMANDS: &[&[&str]] = &[
     &["archive", "add"],
     &["archive", "list"],
     &["archive", "remove"],
+    &["aws-env"],
     &["check"],
     &["bench"],
 ];

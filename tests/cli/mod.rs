@@ -4,6 +4,7 @@
 //! output, everything else to the standard error.
 
 mod archives;
+mod bench;
 mod check;
 mod help;
 mod records;

@@ -25,7 +25,7 @@ fn mistakes_in_the_configuration_are_named() {
     let file = dir.path().join("config.toml");
     for (config, words) in [
         ("[quic]\nlissten = \"127.0.0.1:1\"\n", "lissten"),
-        ("[quic]\nmtu_max = 9000\n", "mtu_max"),
+        ("[quic]\nmtu_max = 40000\n", "mtu_max"),
         ("[limits]\nconnections = 0\n", "connections"),
         ("not toml at all", "config.toml"),
         ("[log]\nfilter = \"no=such=filter\"\n", "log.filter"),

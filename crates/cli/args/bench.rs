@@ -12,7 +12,7 @@ pub(crate) enum BenchWhat {
     Append(BenchCommon),
     /// Produce durably over QUIC from another process.
     #[command(
-        after_help = "Examples:\n  afflux bench produce\n  afflux bench produce --record-bytes 100\n  afflux bench produce --shards 1024"
+        after_help = "Examples:\n  afflux bench produce\n  afflux bench produce --record-bytes 100\n  afflux bench produce --shards 1024\n  afflux bench produce --retain-bytes 268435456"
     )]
     Produce(BenchProduce),
     /// Push one shard to many consumers.
@@ -60,6 +60,10 @@ pub(crate) struct BenchProduce {
     /// Bytes of one batch.
     #[arg(long, default_value_t = 256 << 10, value_name = "BYTES")]
     pub(crate) batch_bytes: usize,
+    /// How many bytes each shard keeps at most: the steady state of a server that deletes as much as
+    /// it takes. Without, everything is kept.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) retain_bytes: Option<u64>,
     /// What an acknowledgement promises.
     #[arg(long, value_enum, default_value_t = Durability::Fsync)]
     pub(crate) durability: Durability,

@@ -53,6 +53,8 @@ pub(crate) enum Command {
     /// Archive streams to directories.
     #[command(subcommand)]
     Archive(Archive),
+    /// Print the environment that points the AWS CLI and SDKs at this server.
+    AwsEnv(AwsEnv),
     /// Verify every checksum and index of a data directory.
     Check(Check),
     /// Measure this machine and Afflux on it.
@@ -130,6 +132,13 @@ pub(crate) struct Serve {
     /// Print the documented default configuration and exit.
     #[arg(long)]
     pub(crate) print_config: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  eval \"$(afflux aws-env)\"\n  aws kinesis list-streams")]
+pub(crate) struct AwsEnv {
+    #[command(flatten)]
+    pub(crate) listen: Listen,
 }
 
 #[derive(Debug, Args)]

@@ -10,32 +10,32 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::raw::bare::{self, Load, Report, Threads};
-use super::raw::transport::{Congestion, TransportProfile};
 use crate::args::{BenchBare, Output};
 use crate::printer::Printer;
 
 /// What both sides need to know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Job {
-    profile: TransportProfile,
+    settings: Settings,
     load: Load,
     millis: u64,
 }
 
 /// Which transport settings a bare transfer has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Settings {
-    /// The product's own, so that nothing but the product differs.
+    /// The product's on one machine, so that nothing but the product differs.
     Product,
-    /// Packets gathered to the kernel's limit of a call: what the transport could reach.
-    Gathered,
+    /// The product's between machines: packets of an Ethernet.
+    Ethernet,
 }
 
 /// Runs `load` between two new processes for `limit`; returns the client's report.
 pub(crate) fn run(load: Load, settings: Settings, limit: Duration) -> Result<Report> {
     let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     let job = Job {
-        profile: settings.profile(),
+        settings,
         load,
         millis,
     };
@@ -48,30 +48,10 @@ pub(crate) fn run(load: Load, settings: Settings, limit: Duration) -> Result<Rep
 }
 
 impl Settings {
-    fn profile(self) -> TransportProfile {
-        if self == Self::Gathered {
-            return TransportProfile {
-                mtu_upper_bound: 32_700,
-                send_window_bytes: 2 << 20,
-                segmentation_offload: true,
-                gather: true,
-                ..Self::Product.profile()
-            };
-        }
-        // Both sides are on this machine, and so they use the profile for one machine.
-        let profile = Profile::LOOPBACK;
-        TransportProfile {
-            mtu_upper_bound: profile.mtu_discovered_max,
-            mtu_initial: profile.mtu_initial,
-            stream_window_bytes: profile.stream_window_bytes,
-            connection_window_bytes: profile.connection_window_bytes,
-            send_window_bytes: profile.send_window_bytes,
-            socket_buffer_bytes: profile.socket_buffer_bytes,
-            segmentation_offload: profile.segmentation_offload,
-            gather: false,
-            congestion: Congestion::Cubic,
-            congestion_window_initial_bytes: None,
-            ack_frequency: None,
+    fn profile(self) -> Profile {
+        match self {
+            Self::Product => Profile::LOOPBACK,
+            Self::Ethernet => Profile::NETWORK,
         }
     }
 }
@@ -125,12 +105,12 @@ pub(crate) fn side(args: &BenchBare) -> Result<()> {
         None => {
             let any = ([127, 0, 0, 1], 0).into();
             let ready = |ready: &bare::Ready| printer.result(ready, String::new);
-            bare::serve(&job.profile, threads(), any, ready)?
+            bare::serve(&job.settings.profile(), threads(), any, ready)?
         }
         Some(ready) => {
             let ready = serde_json::from_str(ready).context("read the address")?;
             bare::send(
-                &job.profile,
+                &job.settings.profile(),
                 threads(),
                 &ready,
                 job.load,

@@ -34,6 +34,7 @@ pub(crate) fn run(args: &BenchFanout) -> Result<()> {
     let server = Server::start(args.common.data_dir.as_deref())?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let stream = runtime.block_on(fill(&server, args.record_bytes))?;
+    process::forget_peak_memory()?;
     let (cpu, server_cpu) = (process::own_cpu(), server.cpu());
     let pushed = runtime.block_on(read(&server, &stream, args.consumers, seconds))?;
     report.ratio(
@@ -52,7 +53,9 @@ pub(crate) fn run(args: &BenchFanout) -> Result<()> {
 
 async fn fill(server: &Server, record_bytes: usize) -> Result<StreamName> {
     let client = load::client(server).await?;
-    let stream = load::stream(&client, "bench", 1, Durability::Fsync).await?;
+    let stream = load::Stream::single("bench", Durability::Fsync)
+        .create(&client)
+        .await?;
     let producer = client.producer(&stream, load::options(256 << 10)).await?;
     let records = FILL_BYTES / u64::try_from(record_bytes.max(1)).unwrap_or(1);
     let data = load::payload(record_bytes);

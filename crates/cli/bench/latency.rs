@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use afflux_client::{Client, Consumer, ConsumerEvent, ConsumerOptions, From, Producer};
-use anyhow::{Context, Result};
+use afflux_client::{Client, Consumer, ConsumerEvent, ConsumerOptions, From, Producer, PutError};
+use anyhow::{Context, Result, anyhow, ensure};
 use hdrhistogram::Histogram;
 
 use super::bare::{self, Settings};
@@ -18,7 +18,7 @@ use super::report::Report;
 use crate::args::BenchLatency;
 
 /// A put is due this often; each put sends what is due by then.
-const TICK: Duration = Duration::from_micros(500);
+const TICK: Duration = Duration::from_micros(200);
 
 /// Longer times are counted as this long.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -41,9 +41,10 @@ pub(crate) fn run(args: &BenchLatency) -> Result<()> {
     report.number("fdatasync of 4 KiB, p50", synced_us, "us");
 
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    process::forget_peak_memory()?;
     let (cpu, server_cpu) = (process::own_cpu(), server.cpu());
     let (rate, times) = runtime.block_on(measure(&server, args, seconds))?;
-    report.number("records", rate / 1e6, "M/s");
+    report.number("records", rate as f64 / 1e6, "M/s");
     let allowed = echo.p50_us + 1.5 * synced_us + 80.0;
     let micros = |quantile| times.value_at_quantile(quantile) as f64 / 1_000.0;
     report.ratio(
@@ -71,13 +72,16 @@ async fn measure(
     server: &Server,
     args: &BenchLatency,
     limit: Duration,
-) -> Result<(f64, Histogram<u64>)> {
+) -> Result<(u64, Histogram<u64>)> {
     let client = load::client(server).await?;
     let rate = match args.rate {
-        Some(rate) => rate as f64,
-        None => full_load(&client, args).await? / 10.0,
+        Some(rate) => rate,
+        None => full_load(&client, args).await? / 10,
     };
-    let stream = load::stream(&client, "latency", 1, args.durability).await?;
+    ensure!(rate > 0, "there is no load of zero records a second");
+    let stream = load::Stream::single("latency", args.durability)
+        .create(&client)
+        .await?;
     let options = ConsumerOptions {
         from: From::Latest,
         ..ConsumerOptions::default()
@@ -93,52 +97,63 @@ async fn measure(
     let producer = client.producer(&stream, options).await?;
     let clock = Stopwatch::start();
     let bytes = args.record_bytes.max(8);
-    let sender = tokio::spawn(send(producer, clock, rate, limit, bytes));
+    let sending = producer.clone();
+    let sender = std::thread::Builder::new()
+        .name("bench-load".to_owned())
+        .spawn(move || send(&sending, clock, rate, limit, bytes))
+        .context("start the sender")?;
     let times = receive(&mut consumer, clock, rate, limit).await?;
-    sender.await.context("the sender panicked")??;
+    tokio::task::spawn_blocking(|| sender.join())
+        .await
+        .context("join the sender")?
+        .map_err(|_| anyhow!("the sender panicked"))??;
+    producer.flush().await?;
     Ok((rate, times))
 }
 
 /// Records in a second that the server takes at most.
-async fn full_load(client: &Client, args: &BenchLatency) -> Result<f64> {
-    let stream = load::stream(client, "full", 1, args.durability).await?;
+async fn full_load(client: &Client, args: &BenchLatency) -> Result<u64> {
+    let stream = load::Stream::single("full", args.durability)
+        .create(client)
+        .await?;
     let producer = client.producer(&stream, load::options(256 << 10)).await?;
     let data = load::payload(args.record_bytes);
     let limit = Duration::from_secs(2);
-    Ok(
-        load::produce(&producer, &load::keys(1), &data, limit, u64::MAX)
-            .await?
-            .rate(),
-    )
+    let produced = load::produce(&producer, &load::keys(1), &data, limit, u64::MAX).await?;
+    let micros = produced.took.as_micros().max(1);
+    Ok(u64::try_from(
+        u128::from(produced.records) * 1_000_000 / micros,
+    )?)
 }
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Records that are to be sent within `time`.
-fn due(time: Duration, rate: f64) -> u64 {
-    // Whole records in whole microseconds: far below what a u64 holds.
-    let rate = Duration::from_secs_f64(rate / 1e6).as_micros();
-    u64::try_from(time.as_micros() * rate / 1_000_000).unwrap_or(u64::MAX)
+/// Records that are to be sent within `time`, at whole records a second.
+fn due(time: Duration, rate: u64) -> u64 {
+    let records = time.as_micros() * u128::from(rate) / 1_000_000;
+    u64::try_from(records).unwrap_or(u64::MAX)
 }
 
-async fn send(
-    producer: Producer,
+/// Puts records at their times, on a thread of its own: the runtime's timer knows whole milliseconds only.
+fn send(
+    producer: &Producer,
     clock: Stopwatch,
-    rate: f64,
+    rate: u64,
     limit: Duration,
     bytes: usize,
 ) -> Result<()> {
     let mut data = load::payload(bytes);
-    let mut tick = tokio::time::interval(TICK);
     let mut sent = 0_u64;
+    let mut tick = Duration::ZERO;
     while clock.elapsed() < limit {
-        tick.tick().await;
+        tick += TICK;
+        sleep(tick.saturating_sub(clock.elapsed()));
         let due = due(clock.elapsed(), rate);
         while sent < due {
             // A record counts from its put, unless the generator itself fell behind its plan.
-            let planned = Duration::from_secs_f64(sent as f64 / rate);
+            let planned = Duration::from_secs_f64(sent as f64 / rate as f64);
             let now = clock.elapsed();
             let start = if now > planned + 2 * TICK {
                 planned
@@ -148,18 +163,26 @@ async fn send(
             if let Some(stamp) = data.first_chunk_mut() {
                 *stamp = nanos(start).to_le_bytes();
             }
-            producer.send("bench", &data).await?;
-            sent += 1;
+            match producer.put_nowait(b"bench", None, &data) {
+                Ok(()) => sent += 1,
+                // It is late now, and counts from its plan.
+                Err(PutError::Full { .. }) => break,
+                Err(error) => return Err(error).context("put a record"),
+            }
         }
     }
-    producer.flush().await?;
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a load has its times")]
+fn sleep(time: Duration) {
+    std::thread::sleep(time);
 }
 
 async fn receive(
     consumer: &mut Consumer,
     clock: Stopwatch,
-    rate: f64,
+    rate: u64,
     limit: Duration,
 ) -> Result<Histogram<u64>> {
     let mut times = Histogram::new_with_max(nanos(MINUTE), 3).context("make a histogram")?;

@@ -28,22 +28,40 @@ pub(crate) async fn client(server: &Server) -> Result<Client> {
     Ok(Client::connect(Config::new(server.address(), Trust::LoopbackAny)).await?)
 }
 
-/// A new stream of records.
-pub(crate) async fn stream(
-    client: &Client,
-    name: &str,
-    shards: u32,
-    promise: Durability,
-) -> Result<StreamName> {
-    let request = CreateStream {
-        stream: name.to_owned(),
-        kind: StreamKind::Records.into(),
-        shards,
-        durability: message::Durability::into(durability(promise)),
-        ..CreateStream::default()
-    };
-    client.create_stream(request).await?;
-    Ok(name.parse()?)
+/// A stream of records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stream {
+    pub(crate) name: &'static str,
+    pub(crate) shards: u32,
+    pub(crate) durability: Durability,
+    /// Bytes that each shard keeps; everything if absent.
+    pub(crate) retain_bytes: Option<u64>,
+}
+
+impl Stream {
+    /// With one shard that keeps everything.
+    pub(crate) fn single(name: &'static str, durability: Durability) -> Self {
+        Self {
+            name,
+            shards: 1,
+            durability,
+            retain_bytes: None,
+        }
+    }
+
+    /// Makes it.
+    pub(crate) async fn create(self, client: &Client) -> Result<StreamName> {
+        let request = CreateStream {
+            stream: self.name.to_owned(),
+            kind: StreamKind::Records.into(),
+            shards: self.shards,
+            retention_bytes: self.retain_bytes.unwrap_or(0),
+            durability: message::Durability::into(durability(self.durability)),
+            ..CreateStream::default()
+        };
+        client.create_stream(request).await?;
+        Ok(self.name.parse()?)
+    }
 }
 
 /// A partition key for each of `shards` even shards.

@@ -6,9 +6,9 @@ use anyhow::Result;
 
 use super::bare::{self, Settings};
 use super::child::Server;
-use super::load::{self, Produced};
+use super::load::{self, Produced, Stream};
 use super::raw::bare::Load;
-use super::raw::{crypto, memory, process, sync};
+use super::raw::{crypto, gather, memory, process, sync};
 use super::report::Report;
 use crate::args::BenchProduce;
 
@@ -22,16 +22,23 @@ pub(crate) fn run(args: &BenchProduce) -> Result<()> {
         write_chunks: 1,
         read_chunks: 64,
     };
-    let gathered = bare::run(bulk, Settings::Gathered, seconds)?;
-    report.number("bare QUIC, bulk, gathered sends", gathered.rate(), "GB/s");
+    let ethernet = bare::run(bulk, Settings::Ethernet, seconds)?;
+    report.number("bare QUIC, bulk, Ethernet packets", ethernet.rate(), "GB/s");
     let bare = bare::run(bulk, Settings::Product, seconds)?;
     report.number("bare QUIC, bulk", bare.rate(), "GB/s");
 
     let runtime = load::runtime()?;
+    process::forget_peak_memory()?;
     let (cpu, server_cpu) = (process::own_cpu(), server.cpu());
     let produced: Produced = runtime.block_on(async {
         let client = load::client(&server).await?;
-        let stream = load::stream(&client, "bench", args.shards, args.durability).await?;
+        let stream = Stream {
+            name: "bench",
+            shards: args.shards,
+            durability: args.durability,
+            retain_bytes: args.retain_bytes,
+        };
+        let stream = stream.create(&client).await?;
         let producer = client
             .producer(&stream, load::options(args.batch_bytes))
             .await?;
@@ -56,6 +63,9 @@ pub(crate) fn limits(report: &mut Report, server: &Server, each: Duration) -> Re
     report.limit(memory::copy(64 << 10, each));
     report.limit(memory::crc(64 << 10, each));
     report.limit(crypto::seal(8 << 10, each)?);
+    for figure in gather::pages(server.data())? {
+        report.limit(figure);
+    }
     for size in [4 << 10, 1 << 20] {
         for figure in sync::latency(server.data(), size, sync::Blocks::Written, each)? {
             report.limit(figure);

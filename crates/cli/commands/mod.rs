@@ -1,6 +1,7 @@
 //! One file for each command: what was typed comes in, results go out through the printer.
 
 mod archive;
+mod aws_env;
 mod check;
 mod connect;
 mod consumer;
@@ -21,6 +22,7 @@ use crate::bench;
 /// Runs a command to its end.
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::AwsEnv(args) => return aws_env::run(&args),
         Command::Check(args) => return check::run(&args),
         Command::Bench(args) => return bench::run(args.what),
         _ => {}
@@ -40,7 +42,9 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             Command::Consumer(args) => consumer::run(args).await,
             Command::Video(args) => video::run(args).await,
             Command::Archive(args) => archive::run(args).await,
-            Command::Check(_) | Command::Bench(_) => unreachable!("handled above"),
+            Command::AwsEnv(_) | Command::Check(_) | Command::Bench(_) => {
+                unreachable!("handled above")
+            }
         };
         connect::close().await;
         done

@@ -33,7 +33,7 @@ struct Inner {
     limits: Limits,
     running: Mutex<BTreeMap<StreamName, Running>>,
     /// Held while archives are added and removed; true once none may be added any more.
-    changes: tokio::sync::Mutex<bool>,
+    changes: Arc<tokio::sync::Mutex<bool>>,
 }
 
 /// One archive and its task.
@@ -58,7 +58,7 @@ impl Archives {
             clock,
             limits,
             running: Mutex::default(),
-            changes: tokio::sync::Mutex::default(),
+            changes: Arc::default(),
         }));
         let mut after: Option<String> = None;
         loop {
@@ -94,21 +94,7 @@ impl Archives {
         }
         settings.check()?;
         self.0.engine.describe_stream(stream)?;
-        let archived = self
-            .0
-            .running
-            .lock()
-            .get(stream)
-            .map(|running| running.settings.clone());
-        if let Some(archived) = archived {
-            return Err(Error::new(
-                ErrorKind::InUse,
-                format!(
-                    "stream {stream} is archived to {} already",
-                    archived.directory.display()
-                ),
-            ));
-        }
+        self.check_free(stream)?;
         follow::probe(Arc::new(Disk), &settings).await?;
         let stored = settings.encode()?;
         self.0
@@ -118,6 +104,17 @@ impl Archives {
             .await?;
         self.start(stream.clone(), settings);
         Ok(())
+    }
+
+    /// Keeps a stream from being archived for as long as the returned value lives: so it can be deleted
+    /// without leaving an archive of nothing behind.
+    ///
+    /// # Errors
+    /// `InUse` if the stream is archived.
+    pub async fn keep_free(&self, stream: &StreamName) -> Result<impl Send + use<>> {
+        let changes = Arc::clone(&self.0.changes).lock_owned().await;
+        self.check_free(stream)?;
+        Ok(changes)
     }
 
     /// Ends the archive of a stream after finishing its files, which stay.
@@ -169,6 +166,20 @@ impl Archives {
                 None => return,
             }
         }
+    }
+
+    fn check_free(&self, stream: &StreamName) -> Result<()> {
+        let running = self.0.running.lock();
+        let Some(archived) = running.get(stream) else {
+            return Ok(());
+        };
+        Err(Error::new(
+            ErrorKind::InUse,
+            format!(
+                "stream {stream} is archived to {} already",
+                archived.settings.directory.display()
+            ),
+        ))
     }
 
     fn start(&self, stream: StreamName, settings: ArchiveSettings) {

@@ -16,6 +16,7 @@ use crate::fault::stopping;
 use crate::pool::Pool;
 use crate::registry::{Cell, Registry, Stream};
 use crate::retention::Ticker;
+use crate::seal::{DataKey, Keyring};
 use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::shard::live::Live;
@@ -38,6 +39,8 @@ pub struct EngineOptions {
     /// How often expired entries are looked for; `None`: only by [`Engine::enforce_retention`].
     /// Default one minute.
     pub retention_interval: Option<Duration>,
+    /// The master keys; `None`: no stream can be encrypted, and none that is can be read.
+    pub keyring: Option<Keyring>,
 }
 
 impl EngineOptions {
@@ -48,6 +51,7 @@ impl EngineOptions {
             volume: VolumeOptions::default(),
             read_threads: 4,
             retention_interval: Some(Duration::from_secs(60)),
+            keyring: None,
         }
     }
 }
@@ -68,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Arc<RwLock<Registry>>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) ringer: Arc<Ringer>,
+    pub(crate) keyring: Option<Keyring>,
     stopping: AtomicBool,
 }
 
@@ -75,8 +80,8 @@ impl Engine {
     /// Opens a data directory. May block.
     ///
     /// # Errors
-    /// `InUse` if another process has it open; `DataLoss` if the catalog is damaged; else whatever the
-    /// file system refused.
+    /// `InUse` if another process has it open; `DataLoss` if the catalog is damaged; `Invalid` if the
+    /// keyring is in it; else whatever the file system refused.
     pub fn open(options: EngineOptions, clock: Clock) -> Result<Self> {
         Self::open_on(Arc::new(Disk), options, clock)
     }
@@ -88,6 +93,9 @@ impl Engine {
     /// As [`Engine::open`].
     pub fn open_on(fs: Arc<dyn FileSystem>, options: EngineOptions, clock: Clock) -> Result<Self> {
         create_dir(&options.dir)?;
+        if let Some(keyring) = &options.keyring {
+            check_apart(keyring, &options.dir)?;
+        }
         // First the logs: their lock keeps a second process out.
         let volume = Volume::open_on(fs, &options.dir, options.volume.clone(), clock.clone())?;
         let store = FileStore::open(&options.dir.join(CATALOG_FILE))?;
@@ -112,6 +120,7 @@ impl Engine {
             registry: Arc::new(RwLock::new(registry(loaded))),
             ticker: Arc::default(),
             ringer: Ringer::start()?,
+            keyring: options.keyring,
             stopping: AtomicBool::new(false),
         });
         if let Some(interval) = options.retention_interval {
@@ -234,6 +243,25 @@ impl Inner {
             .await?
     }
 
+    /// A data key of a stream, opened.
+    pub(crate) async fn data_key(&self, stream: &Arc<Stream>, number: u64) -> Result<Arc<DataKey>> {
+        if let Some(key) = stream.sealing.key(number) {
+            return Ok(key);
+        }
+        let (owned, keyring) = (Arc::clone(stream), self.keyring.clone());
+        let id = stream.facts.id;
+        let opened = self
+            .pool
+            .run(move || owned.sealing.open_key(keyring.as_ref(), id, number))
+            .await?;
+        opened.map_err(|fault| {
+            let name = stream.name();
+            fault.withhold(format!(
+                "stream {name} is encrypted, and its data key {number} cannot be opened"
+            ))
+        })
+    }
+
     /// Retention by bytes need not wait for the next tick.
     pub(crate) fn segment_started(&self, stream: &Stream, shard: ShardId) {
         if stream.retention().bytes.is_some() {
@@ -305,6 +333,21 @@ fn registry(loaded: Loaded) -> Registry {
         stream_next: loaded.stream_next,
         ..Registry::default()
     }
+}
+
+/// Whoever gets the data must not get the keys with it.
+fn check_apart(keyring: &Keyring, dir: &Path) -> Result<()> {
+    let (keys, data) = (keyring.dir().canonicalize(), dir.canonicalize());
+    if let (Ok(keys), Ok(data)) = (keys, data)
+        && keys.starts_with(&data)
+    {
+        return Err(Error::invalid(format!(
+            "keyring {} is in the data directory {}: keys beside what they encrypt protect nothing",
+            keys.display(),
+            data.display()
+        )));
+    }
+    Ok(())
 }
 
 fn create_dir(dir: &Path) -> Result<()> {

@@ -1,12 +1,15 @@
 //! Doors for the fuzz targets to the parsers and state machines that are private otherwise.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use afflux_entry::{Batch, Producer};
+use afflux_entry::{Batch, HEADER_LEN, Header, Kind, Producer, Stamp};
+use afflux_log::Slice;
 use afflux_types::{Position, ServerTime, ShardId};
 use bytes::Bytes;
 
 use crate::catalog::{ShardFacts, StreamFacts};
+use crate::seal::{self, DataKey, Place, Sealer};
 use crate::shard::check::check_batch;
 use crate::shard::marker;
 use crate::shard::producers::{ProducerTable, Taken, Verdict};
@@ -43,6 +46,66 @@ pub fn batch_in_pieces(body: &[u8], piece_len: u8, count: u16, limit: u16) {
     assert_eq!(check_batch(&pieces, count, limit).map(drop), whole);
 }
 
+/// Stored entries from anywhere: what opens is plain, and readers can read it.
+///
+/// # Panics
+/// If they cannot.
+pub fn stored_entries(bytes: &[u8]) {
+    let key = Arc::new(DataKey::random(1).expect("there are random numbers"));
+    let opened = seal::open(slice(bytes), PLACE, |number| {
+        (number == 1).then(|| Arc::clone(&key))
+    });
+    let mut rest = match &opened {
+        Ok(slice) => &slice.bytes[..],
+        Err(stuck) => &stuck.before.bytes[..],
+    };
+    while !rest.is_empty() {
+        let header = Header::decode(rest).expect("what was opened reads");
+        rest = &rest[header.entry_len()..];
+    }
+}
+
+/// A sealed body with one bit changed and its checksums made to fit does not open.
+///
+/// # Panics
+/// If it does.
+pub fn sealed_body(plain: &[u8], bit: u32) {
+    let key = Arc::new(DataKey::random(1).expect("there are random numbers"));
+    let body = [Bytes::copy_from_slice(plain)];
+    let header = Header::for_body(Kind::Batch, 1, None, None, &body);
+    let sealed = Sealer::default().seal(&key, PLACE, &header, &body);
+    let sealed = sealed.expect("an entry of this size is sealed");
+    let mut body = sealed.body.to_vec();
+    let at = bit as usize % (body.len() * 8);
+    body[at / 8] ^= 1 << (at % 8);
+    let mut header = sealed.header.with_body(true, &body);
+    header.stamp = Some(Stamp {
+        position: Position::new(1),
+        arrival: ServerTime::from_millis(0),
+        unsynced: 0,
+    });
+    let mut entry = header.encode().to_vec();
+    assert_eq!(entry.len(), HEADER_LEN);
+    entry.extend(&body);
+    seal::open(slice(&entry), PLACE, |number| {
+        (number == 1).then(|| Arc::clone(&key))
+    })
+    .expect_err("what was changed does not open");
+}
+
+const PLACE: Place = Place {
+    stream: 1,
+    shard: 0,
+};
+
+fn slice(bytes: &[u8]) -> Slice {
+    Slice {
+        bytes: Bytes::copy_from_slice(bytes),
+        first: Position::ZERO,
+        end: Position::ZERO,
+    }
+}
+
 /// Producers' sequences against a model: each is taken once, in order, and retries are known.
 ///
 /// # Panics
@@ -70,6 +133,7 @@ pub fn producers(operations: &[(u8, u8, u8)]) {
                     serial: 0,
                     record_count: 1,
                     checksum: u32::from(checksum),
+                    key: 0,
                 };
                 table.record(producer, taken);
                 sent.push(taken);

@@ -26,6 +26,7 @@ mod pool;
 mod registry;
 mod reshard;
 mod retention;
+mod seal;
 mod settings;
 mod shard;
 mod stats;
@@ -36,6 +37,7 @@ pub use afflux_log::{Durability, FileSystem, Slice, VolumeOptions, VolumeStats, 
 pub use engine::{Engine, EngineOptions};
 pub use fanout::{Event, From, Subscription};
 pub use fault::{Moved, Throttled};
+pub use seal::{Encryption, KeyFault, Keyring};
 pub use settings::Settings;
 pub use shard::producers::{PRODUCER_WINDOW_ENTRIES, PRODUCERS_MAX};
 pub use shard::{Accepted, Shard};

@@ -9,7 +9,10 @@ use afflux_types::{Error, ErrorKind, HashKeyRange, Result, ShardId, StreamName};
 use crate::catalog::{Outcome, ShardFacts, StreamFacts, Table, Write, key};
 use crate::engine::{Engine, remove_logs};
 use crate::registry::{Registry, Stream};
-use crate::stream::{NewStream, Retention, ShardDescription, StreamDescription, StreamSummary};
+use crate::seal::SealFacts;
+use crate::stream::{
+    NewStream, Retention, ShardDescription, StreamDescription, StreamSummary, check_record_bytes,
+};
 
 impl Engine {
     /// Creates a stream, durably.
@@ -131,6 +134,34 @@ impl Engine {
             .await
     }
 
+    /// Changes how many bytes of key and data one record may have.
+    ///
+    /// # Errors
+    /// `Invalid` or `LimitExceeded` for a number out of its bounds, `NotFound` if the stream does not
+    /// exist.
+    pub async fn set_record_bytes_max(&self, name: &StreamName, bytes: usize) -> Result<()> {
+        self.0.check_running()?;
+        check_record_bytes(bytes)?;
+        let stream = self.0.stream(name)?;
+        let changes = Arc::clone(&stream.changes).lock_owned().await;
+        if stream.is_deleted() {
+            return Err(stream.deleted_error());
+        }
+        let facts = StreamFacts {
+            record_bytes_max: bytes,
+            ..stream.facts(changes.shard_next, stream.retention())
+        };
+        self.0
+            .catalog
+            .commit(vec![facts.put()], move |outcome| {
+                if outcome == Outcome::Committed {
+                    stream.set_record_bytes_max(bytes);
+                }
+                drop(changes);
+            })
+            .await
+    }
+
     /// At most `limit` streams whose names come after `after`, in the order of their names.
     #[must_use]
     pub fn list_streams(&self, after: Option<&StreamName>, limit: usize) -> Vec<StreamSummary> {
@@ -212,6 +243,7 @@ fn stream_facts(id: u64, new: NewStream, now: afflux_types::ServerTime) -> Strea
         record_bytes_max: new.record_bytes_max,
         quota: new.quota,
         shard_next: new.shards,
+        sealing: SealFacts::default(),
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Opening a log, finding a position by time, and reading what is no longer in memory may block for
 //! as long as a disk takes. Work queues for a bounded time and place: at most [`JOBS_MAX`] jobs wait,
-//! and a caller beyond them waits for its turn.
+//! and a caller beyond them waits for its turn. A job that panics fails its caller and no one else.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -84,7 +85,10 @@ impl Pool {
             queue.jobs.push_back((job, permit));
         }
         self.shared.wake.notify_one();
-        result.await.map_err(|_| stopping())
+        // A job that was queued is run, so only a panic keeps it from answering.
+        result
+            .await
+            .map_err(|_| Error::internal("a job that may wait for the disk panicked"))
     }
 
     /// Finishes what waits and ends the threads.
@@ -111,7 +115,10 @@ impl Drop for Pool {
 impl Shared {
     fn work(&self) {
         while let Some((job, _permit)) = self.take() {
-            job();
+            // What a job shares with others stands behind locks that it holds for single steps.
+            if std::panic::catch_unwind(AssertUnwindSafe(job)).is_err() {
+                tracing::error!("a job of the engine panicked");
+            }
         }
     }
 
@@ -126,5 +133,23 @@ impl Shared {
             }
             self.wake.wait(&mut queue);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use afflux_types::ErrorKind;
+
+    use super::*;
+
+    /// A panic used to take its thread with it, and after the last one every read waited forever.
+    #[tokio::test]
+    async fn a_job_that_panics_fails_its_caller_and_leaves_the_threads() {
+        let pool = Pool::start(1).unwrap();
+        for _ in 0..3 {
+            let failed = pool.run(|| panic!("a job's bug")).await;
+            assert_eq!(failed.map(|()| 0).unwrap_err().kind(), ErrorKind::Internal);
+        }
+        assert_eq!(pool.run(|| 7).await.unwrap(), 7);
     }
 }

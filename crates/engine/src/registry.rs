@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use afflux_log::LogKey;
 use afflux_types::{ConsumerName, Error, HashKeyRange, Result, ServerTime, ShardId, StreamName};
 use parking_lot::{Mutex, RwLock};
 
 use crate::catalog::{Closed, LoadedStream, ShardFacts, StreamFacts};
+use crate::seal::Sealing;
 use crate::shard::live::Live;
 use crate::shard::signals::End;
 use crate::stats::Counters;
@@ -31,11 +32,13 @@ pub(crate) struct Registry {
 pub(crate) struct Stream {
     pub(crate) facts: StreamFacts,
     retention: RwLock<Retention>,
+    record_bytes_max: AtomicUsize,
     /// Held by whoever changes the stream, until the change is durable and published.
     pub(crate) changes: Arc<tokio::sync::Mutex<Changes>>,
     pub(crate) shards: RwLock<BTreeMap<ShardId, Arc<Cell>>>,
     pub(crate) consumers: RwLock<BTreeMap<ConsumerName, ServerTime>>,
     pub(crate) counters: Counters,
+    pub(crate) sealing: Sealing,
     deleted: AtomicBool,
 }
 
@@ -77,12 +80,14 @@ impl Stream {
             .map(|facts| (facts.id, Arc::new(Cell::new(facts))));
         Self {
             retention: RwLock::new(facts.retention),
+            record_bytes_max: AtomicUsize::new(facts.record_bytes_max),
             changes: Arc::new(tokio::sync::Mutex::new(Changes {
                 shard_next: facts.shard_next,
             })),
             shards: RwLock::new(cells.collect()),
             consumers: RwLock::new(consumers),
             counters: Counters::default(),
+            sealing: Sealing::new(facts.sealing.clone()),
             deleted: AtomicBool::new(false),
             facts,
         }
@@ -128,8 +133,19 @@ impl Stream {
         StreamFacts {
             shard_next,
             retention,
+            record_bytes_max: self.record_bytes_max(),
+            sealing: self.sealing.facts(),
             ..self.facts.clone()
         }
+    }
+
+    /// Bytes of key and data that one record may have.
+    pub(crate) fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_record_bytes_max(&self, bytes: usize) {
+        self.record_bytes_max.store(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn set_retention(&self, retention: Retention) {
@@ -161,8 +177,9 @@ impl Stream {
             created: self.facts.created,
             retention: self.retention(),
             durability: self.facts.durability,
-            record_bytes_max: self.facts.record_bytes_max,
+            record_bytes_max: self.record_bytes_max(),
             quota: self.facts.quota,
+            encryption: self.sealing.describe(),
             shards: self.cells().iter().map(|cell| cell.describe()).collect(),
         }
     }
@@ -257,6 +274,7 @@ impl Cell {
                 ShardState::Closed
             },
             created: self.created,
+            closed: closed.map(|closed| closed.time),
             closed_at: closed.map(|closed| closed.at),
             watermarks: self.live.get().map(|live| live.watermarks()),
         }

@@ -10,6 +10,7 @@
 //! nothing to repair. A failure or a dropped future before step 3 releases the parents.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use afflux_types::limits::STREAM_SHARDS_MAX;
 use afflux_types::{
@@ -23,6 +24,8 @@ use crate::fault::Moved;
 use crate::registry::{Cell, Changes, Stream};
 use crate::shard::live::Live;
 use crate::stream::Child;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Splits an open shard in two; the second child starts at `at`, or in the middle.
@@ -202,6 +205,10 @@ impl Plan {
         now: ServerTime,
     ) -> Result<Self> {
         let parent_ids: Vec<ShardId> = parents.iter().map(|parent| parent.id).collect();
+        // A second later, and not only when the clock has moved on: sequence numbers begin with the
+        // second in which their shard was created, and a child's are larger than its parents'.
+        let after = parents.iter().map(|parent| parent.created.plus(SECOND));
+        let created = after.max().map_or(now, |after| after.max(now));
         let mut next = shard_next;
         let mut children = Vec::with_capacity(ranges.len());
         for &range in ranges {
@@ -209,7 +216,7 @@ impl Plan {
                 id: ShardId::new(next),
                 range,
                 parents: parent_ids.clone(),
-                created: now,
+                created,
                 closed: None,
             });
             next = next.checked_add(1).ok_or_else(|| {

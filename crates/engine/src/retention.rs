@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use afflux_log::LogKey;
-use afflux_types::{Error, Result, ServerTime, ShardId, StreamName};
+use afflux_types::{Result, ServerTime, ShardId, StreamName};
 use parking_lot::{Condvar, Mutex};
 
 use crate::catalog::{Table, Write, key};
@@ -190,23 +190,20 @@ impl Ticker {
     /// Starts the thread; it ends with the engine.
     pub(crate) fn start(self: &Arc<Self>, engine: Weak<Inner>, interval: Duration) -> Result<()> {
         let ticker = Arc::clone(self);
-        std::thread::Builder::new()
-            .name("afflux-retention".to_owned())
-            .spawn(move || {
-                loop {
-                    let tick = ticker.next(interval);
-                    let Some(engine) = engine.upgrade() else {
-                        return;
-                    };
-                    match tick {
-                        Tick::Stop => return,
-                        Tick::All => engine.retain_all(),
-                        Tick::Some(shards) => engine.retain_some(&shards),
-                    }
+        let tick = move || {
+            loop {
+                let tick = ticker.next(interval);
+                let Some(engine) = engine.upgrade() else {
+                    return;
+                };
+                match tick {
+                    Tick::Stop => return,
+                    Tick::All => engine.retain_all(),
+                    Tick::Some(shards) => engine.retain_some(&shards),
                 }
-            })
-            .map(drop)
-            .map_err(|error| Error::unavailable("start the retention thread").with_source(error))
+            }
+        };
+        afflux_log::vital::spawn("afflux-retention", tick).map(drop)
     }
 
     /// Asks for a look at one shard.

@@ -11,6 +11,8 @@ use afflux_types::{
     ConsumerName, Error, ErrorKind, HashKeyRange, Position, Result, ServerTime, ShardId, StreamName,
 };
 
+use crate::seal::Encryption;
+
 /// What a stream holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StreamKind {
@@ -86,31 +88,40 @@ impl NewStream {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        let limit = |message: String| Err(Error::new(ErrorKind::LimitExceeded, message));
         if self.shards == 0 {
             return Err(Error::invalid(format!(
                 "a stream needs 1 to {STREAM_SHARDS_MAX} shards, not 0"
             )));
         }
         if self.shards > STREAM_SHARDS_MAX {
-            return limit(format!(
-                "a stream of {} shards was asked for; the limit is {STREAM_SHARDS_MAX}",
-                self.shards
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!(
+                    "a stream of {} shards was asked for; the limit is {STREAM_SHARDS_MAX}",
+                    self.shards
+                ),
             ));
         }
-        if self.record_bytes_max == 0 {
-            return Err(Error::invalid(format!(
-                "records of at most 0 bytes were asked for; 1 to {RECORD_BYTES_MAX} are possible"
-            )));
-        }
-        if self.record_bytes_max > RECORD_BYTES_MAX {
-            return limit(format!(
-                "records of {} bytes were asked for; the limit is {RECORD_BYTES_MAX}",
-                self.record_bytes_max
-            ));
-        }
+        check_record_bytes(self.record_bytes_max)?;
         self.retention.check()
     }
+}
+
+pub(crate) fn check_record_bytes(record_bytes_max: usize) -> Result<()> {
+    if record_bytes_max == 0 {
+        return Err(Error::invalid(format!(
+            "records of at most 0 bytes were asked for; 1 to {RECORD_BYTES_MAX} are possible"
+        )));
+    }
+    if record_bytes_max > RECORD_BYTES_MAX {
+        return Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!(
+                "records of {record_bytes_max} bytes were asked for; the limit is {RECORD_BYTES_MAX}"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 impl Retention {
@@ -149,6 +160,8 @@ pub struct StreamDescription {
     pub record_bytes_max: usize,
     /// Per shard; `None`: no limit.
     pub quota: Option<Quota>,
+    /// What is appended now is encrypted on disk; `None`: it is not.
+    pub encryption: Option<Encryption>,
     /// In the order of their ids, closed ones included until their entries have expired.
     pub shards: Vec<ShardDescription>,
 }
@@ -188,8 +201,10 @@ pub struct ShardDescription {
     pub children: Vec<ShardId>,
     /// Whether it takes entries.
     pub state: ShardState,
-    /// When it was created.
+    /// When it was created; at least a second after its parents.
     pub created: ServerTime,
+    /// When it was closed.
+    pub closed: Option<ServerTime>,
     /// The position after its last record, once it is closed.
     pub closed_at: Option<Position>,
     /// `None` while nobody has used the shard since the engine was opened.

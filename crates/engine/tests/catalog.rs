@@ -286,3 +286,45 @@ async fn the_retention_thread_starts_and_ends_with_the_engine() {
     fixture.reopen().await;
     assert_eq!(fixture.engine.list_streams(None, 10).len(), 1);
 }
+
+#[tokio::test]
+async fn the_largest_record_can_be_changed_while_a_shard_is_open() {
+    let mut fixture = Fixture::new();
+    let stream = fixture
+        .stream_with("s", |new| new.record_bytes_max = 8)
+        .await;
+    let shard = fixture.shard(&stream, 0).await;
+    let long = || record(None, b"twelve bytes");
+    let (header, body) = long();
+    let error = shard.append(header, body).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let engine = &fixture.engine;
+    engine.set_record_bytes_max(&stream, 13).await.unwrap();
+    assert_eq!(shard.record_bytes_max(), 13);
+    put(&shard, long()).await;
+    // Neither another change nor a restart forgets it.
+    let retention = Retention::default();
+    engine.set_retention(&stream, retention).await.unwrap();
+    engine
+        .split_shard(&stream, ShardId::new(0), None)
+        .await
+        .unwrap();
+    drop(shard);
+    fixture.reopen().await;
+    let engine = &fixture.engine;
+    let described = engine.describe_stream(&stream).unwrap();
+    assert_eq!(described.record_bytes_max, 13);
+    refused(
+        engine.set_record_bytes_max(&stream, 0).await,
+        ErrorKind::Invalid,
+        "records of at most 0 bytes were asked for; 1 to 10485760 are possible",
+    );
+    refused(
+        engine.set_record_bytes_max(&stream, (10 << 20) + 1).await,
+        ErrorKind::LimitExceeded,
+        "records of 10485761 bytes were asked for; the limit is 10485760",
+    );
+    let nobody = stream_name("nobody");
+    let unknown = engine.set_record_bytes_max(&nobody, 13).await;
+    assert_eq!(unknown.unwrap_err().kind(), ErrorKind::NotFound);
+}

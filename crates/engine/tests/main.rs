@@ -7,6 +7,7 @@
 
 mod append;
 mod catalog;
+mod encryption;
 mod model;
 mod read;
 mod reshard;

@@ -263,3 +263,32 @@ async fn appends_that_wait_out_a_split_go_on() {
     assert_eq!(read_all(&shard).await.len(), taken);
     assert_eq!(shard.closed().unwrap().0.get(), taken as u64);
 }
+
+#[tokio::test]
+async fn a_child_is_a_second_younger_than_its_parents_though_the_clock_stands() {
+    let mut fixture = Fixture::new();
+    let stream = fixture.stream("s", 1).await;
+    let engine = &fixture.engine;
+    engine.split_shard(&stream, id(0), None).await.unwrap();
+    engine.split_shard(&stream, id(1), None).await.unwrap();
+    engine.merge_shards(&stream, id(4), id(2)).await.unwrap();
+    let seconds = |engine: &Engine| -> Vec<(u128, Option<u128>)> {
+        let shards = engine.describe_stream(&stream).unwrap().shards;
+        let since = |time: afflux_types::ServerTime| time.since(noon()).as_millis() / 1_000;
+        let times = shards
+            .iter()
+            .map(|s| (since(s.created), s.closed.map(since)));
+        times.collect()
+    };
+    let expected = [
+        (0, Some(0)),
+        (1, Some(0)),
+        (1, Some(0)),
+        (2, None),
+        (2, Some(0)),
+        (3, None),
+    ];
+    assert_eq!(seconds(&fixture.engine), expected);
+    fixture.reopen().await;
+    assert_eq!(seconds(&fixture.engine), expected);
+}

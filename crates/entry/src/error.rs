@@ -32,6 +32,12 @@ pub enum EntryError {
         /// The limit.
         max: usize,
     },
+    /// A sealed body that cannot hold its own framing.
+    #[error("sealed entry body has {len} bytes; {min} are needed", min = crate::SEALED_OVERHEAD)]
+    SealedTooShort {
+        /// Bytes of the body.
+        len: usize,
+    },
     /// A record count that does not fit the kind.
     #[error("entry of kind {kind} has a record count of {count}")]
     RecordCount {

@@ -7,6 +7,7 @@ use afflux_types::{Position, ProducerTime, ServerTime};
 
 use crate::checksum::{Checksum, crc32c};
 use crate::error::EntryError;
+use crate::sealed::SEALED_OVERHEAD;
 
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 72;
@@ -14,6 +15,7 @@ pub const HEADER_LEN: usize = 72;
 const MAGIC: [u8; 4] = *b"AFXE";
 const VERSION: u8 = 1;
 const FLAG_KEY_FRAME: u16 = 0x0001;
+const FLAG_SEALED: u16 = 0x0002;
 const PRODUCER_TIME_NONE: i64 = i64::MIN;
 
 const AT_VERSION: usize = 4;
@@ -111,7 +113,9 @@ pub struct Header {
     pub kind: Kind,
     /// Whether a fragment starts with a key frame.
     pub key_frame: bool,
-    /// Bytes of the body.
+    /// Whether the body is encrypted, which only the server's own disk sees.
+    pub sealed: bool,
+    /// Bytes of the body as it stands here.
     pub body_len: u32,
     /// Positions that the entry takes.
     pub record_count: u32,
@@ -142,6 +146,7 @@ impl Header {
         let mut header = Self {
             kind,
             key_frame: false,
+            sealed: false,
             body_len: u32::try_from(body_len).expect("a body is bounded far below 4 GiB"),
             record_count,
             producer,
@@ -149,7 +154,7 @@ impl Header {
             checksum: 0,
             stamp: None,
         };
-        header.seal(body);
+        header.cover(body);
         header
     }
 
@@ -157,11 +162,24 @@ impl Header {
     #[must_use]
     pub fn with_key_frame(mut self, key_frame: bool, body: &[impl AsRef<[u8]>]) -> Self {
         self.key_frame = key_frame;
-        self.seal(body);
+        self.cover(body);
         self
     }
 
-    fn seal(&mut self, body: &[impl AsRef<[u8]>]) {
+    /// The header of the same entry around another form of its body, sealed or plain; computes length
+    /// and checksum anew and keeps the stamp.
+    ///
+    /// # Panics
+    /// If the body is longer than 4 GiB.
+    #[must_use]
+    pub fn with_body(mut self, sealed: bool, body: &[u8]) -> Self {
+        self.sealed = sealed;
+        self.body_len = u32::try_from(body.len()).expect("a body is bounded far below 4 GiB");
+        self.cover(&[body]);
+        self
+    }
+
+    fn cover(&mut self, body: &[impl AsRef<[u8]>]) {
         let mut checksum = self.checksum_start();
         for piece in body {
             checksum.update(piece.as_ref());
@@ -230,10 +248,9 @@ impl Header {
         put(0, &MAGIC);
         put(AT_VERSION, &[VERSION]);
         put(AT_KIND, &[self.kind as u8]);
-        put(
-            AT_FLAGS,
-            &(if self.key_frame { FLAG_KEY_FRAME } else { 0 }).to_le_bytes(),
-        );
+        let key_frame = if self.key_frame { FLAG_KEY_FRAME } else { 0 };
+        let sealed = if self.sealed { FLAG_SEALED } else { 0 };
+        put(AT_FLAGS, &(key_frame | sealed).to_le_bytes());
         put(AT_BODY_LEN, &self.body_len.to_le_bytes());
         put(AT_RECORD_COUNT, &self.record_count.to_le_bytes());
         if let Some(producer) = self.producer {
@@ -259,8 +276,12 @@ impl Header {
     ///
     /// # Errors
     /// Any [`EntryError`] but the checksums: magic, version, kind, flags, lengths and counts are
-    /// checked here.
+    /// checked here. A sealed entry has an unknown flag: a producer cannot send one.
     pub fn decode_unstamped(bytes: &[u8]) -> Result<Self, EntryError> {
+        Self::parse(bytes, FLAG_KEY_FRAME)
+    }
+
+    fn parse(bytes: &[u8], known_flags: u16) -> Result<Self, EntryError> {
         let short = || EntryError::Short {
             len: bytes.len(),
             needed: HEADER_LEN,
@@ -278,16 +299,13 @@ impl Header {
         }
         let kind = Kind::from_byte(bytes[AT_KIND]).ok_or(EntryError::Kind(bytes[AT_KIND]))?;
         let flags = u16::from_le_bytes(array(bytes, AT_FLAGS));
-        if flags & !FLAG_KEY_FRAME != 0 {
+        let sealed = flags & FLAG_SEALED != 0;
+        // The engine's own notes are read without keys.
+        if flags & !known_flags != 0 || (sealed && kind == Kind::Marker) {
             return Err(EntryError::Flags(flags));
         }
         let body_len = u32::from_le_bytes(array(bytes, AT_BODY_LEN));
-        if body_len as usize > kind.body_bytes_max() {
-            return Err(EntryError::BodyTooLong {
-                len: body_len as usize,
-                max: kind.body_bytes_max(),
-            });
-        }
+        check_body_len(body_len as usize, kind, sealed)?;
         let record_count = u32::from_le_bytes(array(bytes, AT_RECORD_COUNT));
         if !kind.allows_count(record_count) {
             return Err(EntryError::RecordCount {
@@ -300,6 +318,7 @@ impl Header {
         Ok(Self {
             kind,
             key_frame: flags & FLAG_KEY_FRAME != 0,
+            sealed,
             body_len,
             record_count,
             producer: (producer_id != 0).then(|| Producer {
@@ -313,12 +332,25 @@ impl Header {
         })
     }
 
-    /// Reads a stamped header and verifies its checksum.
+    /// Reads a stamped header as readers get it, and verifies its checksum.
+    ///
+    /// # Errors
+    /// Any [`EntryError`] but `Checksum`, which needs the body. A sealed entry has an unknown flag: it
+    /// leaves the engine only opened, and taking its body for a plain one would serve noise.
+    pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
+        Self::parse_stamped(bytes, FLAG_KEY_FRAME)
+    }
+
+    /// Reads a stamped header as it stands on disk, sealed or not, and verifies its checksum.
     ///
     /// # Errors
     /// Any [`EntryError`] but `Checksum`, which needs the body.
-    pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
-        let mut header = Self::decode_unstamped(bytes)?;
+    pub fn decode_stored(bytes: &[u8]) -> Result<Self, EntryError> {
+        Self::parse_stamped(bytes, FLAG_KEY_FRAME | FLAG_SEALED)
+    }
+
+    fn parse_stamped(bytes: &[u8], known_flags: u16) -> Result<Self, EntryError> {
+        let mut header = Self::parse(bytes, known_flags)?;
         let found = u32::from_le_bytes(array(bytes, AT_HEADER_CHECKSUM));
         let computed = crc32c(&bytes[..AT_HEADER_CHECKSUM]);
         if found != computed {
@@ -331,6 +363,18 @@ impl Header {
         });
         Ok(header)
     }
+}
+
+fn check_body_len(len: usize, kind: Kind, sealed: bool) -> Result<(), EntryError> {
+    let overhead = if sealed { SEALED_OVERHEAD } else { 0 };
+    if len < overhead {
+        return Err(EntryError::SealedTooShort { len });
+    }
+    let max = kind.body_bytes_max() + overhead;
+    if len > max {
+        return Err(EntryError::BodyTooLong { len, max });
+    }
+    Ok(())
 }
 
 /// `N` bytes at `at`, which the caller has checked to exist.
@@ -387,12 +431,27 @@ mod tests {
             prop_assume!(header.stamp.is_some());
             let mut bytes = header.encode();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            prop_assert!(Header::decode(&bytes).is_err());
+            prop_assert!(Header::decode_stored(&bytes).is_err());
+        }
+
+        #[test]
+        fn a_sealed_header_is_read_only_as_stored(header in header(), body in proptest::collection::vec(any::<u8>(), SEALED_OVERHEAD..100)) {
+            let plain = header.clone();
+            let sealed = header.with_body(true, &body);
+            let bytes = sealed.encode();
+            prop_assert!(matches!(Header::decode_unstamped(&bytes), Err(EntryError::Flags(flags)) if flags & FLAG_SEALED != 0));
+            prop_assert!(matches!(Header::decode(&bytes), Err(EntryError::Flags(_))));
+            if sealed.stamp.is_some() {
+                prop_assert_eq!(&Header::decode_stored(&bytes).unwrap(), &sealed);
+                prop_assert_eq!(&Header::decode_stored(&plain.encode()).unwrap(), &plain);
+            }
+            prop_assert!(sealed.verify(&[&body]).is_ok());
         }
 
         #[test]
         fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             let _ = Header::decode(&bytes);
+            let _ = Header::decode_stored(&bytes);
         }
     }
 
@@ -418,6 +477,37 @@ mod tests {
         assert!(matches!(
             Header::decode_unstamped(&bytes),
             Err(EntryError::RecordCount { count: 2, .. })
+        ));
+    }
+
+    #[test]
+    fn a_sealed_body_may_be_longer_by_its_overhead_and_is_never_shorter() {
+        let mut header = Header::for_body(Kind::Batch, 1, None, None, &[b"abc"]);
+        header.sealed = true;
+        header.stamp = Some(Stamp {
+            position: Position::ZERO,
+            arrival: ServerTime::from_millis(0),
+            unsynced: 0,
+        });
+        for (len, fits) in [
+            (SEALED_OVERHEAD - 1, false),
+            (SEALED_OVERHEAD, true),
+            (BATCH_BODY_BYTES_MAX + SEALED_OVERHEAD, true),
+            (BATCH_BODY_BYTES_MAX + SEALED_OVERHEAD + 1, false),
+        ] {
+            header.body_len = u32::try_from(len).unwrap();
+            assert_eq!(
+                Header::decode_stored(&header.encode()).is_ok(),
+                fits,
+                "{len}"
+            );
+        }
+        header.kind = Kind::Marker;
+        header.record_count = 0;
+        header.body_len = 100;
+        assert!(matches!(
+            Header::decode_stored(&header.encode()),
+            Err(EntryError::Flags(2))
         ));
     }
 

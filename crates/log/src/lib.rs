@@ -35,6 +35,7 @@ mod shard;
 mod slice;
 mod stats;
 mod store;
+pub mod vital;
 mod volume;
 mod watermark;
 

@@ -86,7 +86,7 @@ impl<'a> Scan<'a> {
         if head.iter().all(|&byte| byte == 0) {
             return Ok(Found::Nothing);
         }
-        let header = match Header::decode(head) {
+        let header = match Header::decode_stored(head) {
             Ok(header) => header,
             Err(error) => return Ok(Found::Bad(error)),
         };
@@ -107,7 +107,7 @@ impl<'a> Scan<'a> {
 
     /// The stamped header at `offset`, whatever follows it, if its checksum holds.
     pub(crate) fn header_at(&mut self, offset: u64) -> Result<Option<Header>, FileError> {
-        Ok(Header::decode(self.bytes(offset, HEADER_LEN)?).ok())
+        Ok(Header::decode_stored(self.bytes(offset, HEADER_LEN)?).ok())
     }
 
     /// Whether every byte from `offset` to the limit is zero; returns the first one that is not.
@@ -251,7 +251,7 @@ fn first_nonzero(bytes: &[u8]) -> Option<usize> {
 /// The stamped header at `offset` of `bytes`, and the offset after its entry.
 pub(crate) fn header_at(bytes: &[u8], offset: usize) -> Result<(Header, usize), Fault> {
     let rest = bytes.get(offset..).unwrap_or_default();
-    let header = Header::decode(rest)?;
+    let header = Header::decode_stored(rest)?;
     let end = offset + header.entry_len();
     if end > bytes.len() {
         return Err(Fault::Entry(EntryError::Short {

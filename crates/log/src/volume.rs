@@ -20,7 +20,7 @@ use crate::shard::Shard;
 use crate::store::Store;
 use crate::{
     Durability, LogKey, Observer, ShardLog, VolumeOptions, VolumeStats, commit, prepare, recovery,
-    sealer,
+    sealer, vital,
 };
 
 /// Threads that run commit rounds: one syncs while the other writes.
@@ -191,21 +191,18 @@ impl fmt::Debug for Volume {
 impl Handle {
     fn start(&self) -> Result<()> {
         let mut threads = self.threads.lock();
-        let mut spawn = |name: String, run: fn(&Arc<Core>)| -> Result<()> {
+        let mut spawn = |name: &str, run: fn(&Arc<Core>)| -> Result<()> {
             let core = Arc::clone(&self.core);
-            let thread = std::thread::Builder::new()
-                .name(name)
-                .spawn(move || run(&core))
-                .map_err(|error| Error::internal("start a thread of the log").with_source(error))?;
+            let thread = vital::spawn(name, move || run(&core))?;
             threads.push(thread);
             Ok(())
         };
         for i in 0..COMMIT_THREADS {
-            spawn(format!("log-commit-{i}"), commit::run)?;
+            spawn(&format!("log-commit-{i}"), commit::run)?;
         }
-        spawn("log-prepare".to_owned(), prepare::run)?;
-        spawn("log-seal".to_owned(), sealer::run)?;
-        spawn("log-checkpoint".to_owned(), journal::run)
+        spawn("log-prepare", prepare::run)?;
+        spawn("log-seal", sealer::run)?;
+        spawn("log-checkpoint", journal::run)
     }
 
     fn close(&self) -> Result<()> {

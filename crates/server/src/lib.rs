@@ -11,6 +11,7 @@ pub mod config;
 pub mod error;
 
 mod auth;
+mod aws;
 mod handle;
 mod listen;
 mod metrics;

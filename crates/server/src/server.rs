@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_deliver::Archives;
-use afflux_engine::{Engine, EngineOptions, VolumeOptions};
+use afflux_engine::{Engine, EngineOptions, Keyring, VolumeOptions};
 
 use afflux_types::{Clock, Error, Result};
-use quinn::{Endpoint, TokioRuntime};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::auth::{self, Access};
+use crate::aws::{self, Api, Services};
 use crate::config::Config;
 use crate::listen::transport::{self, Transports};
 use crate::listen::{http, quic};
@@ -38,6 +38,7 @@ pub(crate) struct State {
     pub(crate) archives: Archives,
     pub(crate) videos: Library,
     pub(crate) metrics: Metrics,
+    pub(crate) api: Api,
     stopping: Stopping,
 }
 
@@ -96,11 +97,25 @@ impl Server {
     /// # Panics
     /// Outside a Tokio runtime.
     pub async fn start(config: Config, clock: Clock) -> Result<Self> {
+        Self::start_with(config, clock, aws::open).await
+    }
+
+    /// Starts a server whose APIs `open` gives.
+    pub(crate) async fn start_with(
+        config: Config,
+        clock: Clock,
+        open: impl AsyncFnOnce(&Config, &Engine, &Clock) -> Result<Services>,
+    ) -> Result<Self> {
         config.check()?;
         auth::check_addresses(&config)?;
         let access = Access::new(&config)?;
         let engine = open_engine(&config, clock.clone()).await?;
-        match Self::listen(config, access, engine.clone(), clock).await {
+        let listening = async {
+            let services = open(&config, &engine, &clock).await?;
+            let api = Api::new(services, &config.aws.region);
+            Self::listen(config, access, api, engine.clone(), clock).await
+        };
+        match listening.await {
             Ok(server) => Ok(server),
             Err(error) => {
                 // The data goes back to how it was found.
@@ -112,22 +127,30 @@ impl Server {
         }
     }
 
-    async fn listen(config: Config, access: Access, engine: Engine, clock: Clock) -> Result<Self> {
-        let (tls, fingerprint, reset_secret) = tls::load(&config, &access)?;
-        let transports = Transports::new(&config, tls)?;
-        let socket = transport::bind(config.quic.listen, config.quic.socket_buffer_bytes)?;
-        let endpoint = Endpoint::new(
-            transport::endpoint_config(&reset_secret)?,
+    async fn listen(
+        config: Config,
+        access: Access,
+        api: Api,
+        engine: Engine,
+        clock: Clock,
+    ) -> Result<Self> {
+        let tls = tls::load(&config, &access)?;
+        let transports = Transports::new(&config, tls.quic)?;
+        let endpoint = afflux_quic::bind(
+            config.quic.listen,
+            usize::try_from(config.quic.socket_buffer_bytes).unwrap_or(usize::MAX),
+            transport::endpoint_config(&tls.reset_secret),
             Some((*transports.network).clone()),
-            socket,
-            Arc::new(TokioRuntime),
-        )
-        .map_err(|error| Error::unavailable("open the QUIC endpoint").with_source(error))?;
+        )?;
         let address = |error| Error::unavailable("read a socket's address").with_source(error);
         let quic_addr = endpoint.local_addr().map_err(address)?;
         let listener = http::bind(config.http.listen).await?;
         let http_addr = listener.local_addr().map_err(address)?;
-        let archives = Archives::open(engine.clone(), clock, afflux_deliver::Limits::default())?;
+        let archives = Archives::open(
+            engine.clone(),
+            clock.clone(),
+            afflux_deliver::Limits::default(),
+        )?;
         let switch = Switch::new();
         let state = Arc::new(State {
             metrics: metrics(engine.clone(), archives.clone()),
@@ -136,23 +159,24 @@ impl Server {
             engine,
             archives,
             videos: Library::default(),
+            api,
             stopping: switch.subscribe(),
         });
         let quic = quic::serve(endpoint, transports, Arc::clone(&state), switch.subscribe());
-        let http = http::serve(listener, Arc::clone(&state), switch.subscribe());
+        let http = http::Endpoint::new(Arc::clone(&state), clock, tls.http, switch.subscribe());
         let server = Self {
             quic: tokio::spawn(quic),
-            http: tokio::spawn(http),
+            http: tokio::spawn(http.serve(listener)),
             state,
             switch,
             quic_addr,
             http_addr,
-            fingerprint,
+            fingerprint: tls.fingerprint,
         };
         tracing::info!(
             quic = %quic_addr,
             http = %http_addr,
-            %fingerprint,
+            fingerprint = %tls.fingerprint,
             data_dir = %server.state.config.data_dir.display(),
             "serving"
         );
@@ -225,7 +249,13 @@ impl std::fmt::Debug for Server {
 
 /// Recovery may take a while; other tasks go on.
 async fn open_engine(config: &Config, clock: Clock) -> Result<Engine> {
+    let keyring = &config.encryption.keyring;
+    let keyring = match keyring.as_os_str().is_empty() {
+        true => None,
+        false => Some(Keyring::open(keyring)?),
+    };
     let options = EngineOptions {
+        keyring,
         volume: VolumeOptions {
             segment_bytes_min: config.storage.segment_bytes_min,
             segment_bytes_max: config.storage.segment_bytes_max,

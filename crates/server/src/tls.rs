@@ -1,5 +1,7 @@
 //! The server's certificate and what it asks of its clients'.
 //!
+//! QUIC and HTTP share the certificate. HTTP asks for no client certificates: its requests are signed.
+//!
 //! Without a configured certificate the server makes one at first start and keeps it for good in
 //! `data_dir/tls`: `cert.pem`, `key.pem` (readable by its owner only) and `fingerprint`, the SHA-256
 //! of the certificate, which clients pin. Nothing else vouches for it.
@@ -70,11 +72,17 @@ const CERTIFICATE_FILE: &str = "cert.pem";
 const KEY_FILE: &str = "key.pem";
 const FINGERPRINT_FILE: &str = "fingerprint";
 
-/// Builds the TLS side of the QUIC endpoint, making a certificate if there is none.
-pub(crate) fn load(
-    config: &Config,
-    access: &Access,
-) -> Result<(rustls::ServerConfig, Fingerprint, ResetSecret)> {
+/// The TLS sides of the two endpoints, and what follows from the certificate and its key.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) quic: rustls::ServerConfig,
+    pub(crate) http: Arc<rustls::ServerConfig>,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) reset_secret: ResetSecret,
+}
+
+/// Reads the certificate, making one if there is none.
+pub(crate) fn load(config: &Config, access: &Access) -> Result<Loaded> {
     let (chain, key) = if config.tls.certificate.as_os_str().is_empty() {
         own(&config.data_dir.join("tls"))?
     } else {
@@ -89,6 +97,7 @@ pub(crate) fn load(
     let fingerprint = Fingerprint::of(leaf);
     let reset_secret = ResetSecret::of(&key);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let http = http_side(chain.clone(), key.clone_key(), Arc::clone(&provider))?;
     let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| Error::internal("choose TLS 1.3").with_source(error))?;
@@ -97,11 +106,35 @@ pub(crate) fn load(
     } else {
         builder.with_client_cert_verifier(verifier(&config.tls.client_ca, access, provider)?)
     };
-    let mut server = builder.with_single_cert(chain, key).map_err(|error| {
-        Error::invalid("the certificate and its key do not fit together").with_source(error)
-    })?;
-    server.alpn_protocols = vec![afflux_wire::ALPN.to_vec()];
-    Ok((server, fingerprint, reset_secret))
+    let mut quic = builder.with_single_cert(chain, key).map_err(unfit)?;
+    quic.alpn_protocols = vec![afflux_wire::ALPN.to_vec()];
+    Ok(Loaded {
+        quic,
+        http: Arc::new(http),
+        fingerprint,
+        reset_secret,
+    })
+}
+
+/// What clients offer as ALPN is only answered: which HTTP they speak shows in their first bytes.
+fn http_side(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    provider: Arc<CryptoProvider>,
+) -> Result<rustls::ServerConfig> {
+    let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
+    let mut http = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&versions)
+        .map_err(|error| Error::internal("choose TLS 1.3 and 1.2").with_source(error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(unfit)?;
+    http.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(http)
+}
+
+fn unfit(error: rustls::Error) -> Error {
+    Error::invalid("the certificate and its key do not fit together").with_source(error)
 }
 
 fn verifier(
@@ -209,20 +242,19 @@ mod tests {
 
     use super::*;
 
-    fn load_in(dir: &Path) -> Result<(rustls::ServerConfig, Fingerprint)> {
+    fn load_in(dir: &Path) -> Result<Fingerprint> {
         let config = Config {
             data_dir: dir.into(),
             ..Config::default()
         };
-        let (tls, fingerprint, _) = load(&config, &Access::new(&config)?)?;
-        Ok((tls, fingerprint))
+        Ok(load(&config, &Access::new(&config)?)?.fingerprint)
     }
 
     #[test]
     fn a_certificate_is_made_once_and_its_key_is_private() {
         let dir = tempfile::tempdir().unwrap();
-        let (_, first) = load_in(dir.path()).unwrap();
-        let (_, second) = load_in(dir.path()).unwrap();
+        let first = load_in(dir.path()).unwrap();
+        let second = load_in(dir.path()).unwrap();
         assert_eq!(first, second);
         let tls = dir.path().join("tls");
         let mode = fs::metadata(tls.join(KEY_FILE))

@@ -35,6 +35,9 @@ pub const STREAM_SHARDS_MAX: u32 = 10_000;
 pub const STREAMS_MAX: usize = 100_000;
 /// Registered consumers of one stream.
 pub const STREAM_CONSUMERS_MAX: usize = 1_000;
+/// Times that encryption of one stream can be switched on: each makes a data key, which is kept as long
+/// as the stream.
+pub const STREAM_DATA_KEYS_MAX: usize = 1_000;
 
 /// Shortest retention by age: one hour.
 pub const RETENTION_HOURS_MIN: u64 = 1;

@@ -5,17 +5,16 @@
 
 use std::time::Duration;
 
+/// Two such packets with their headers fit into the 64 KiB of one call.
+const LOOPBACK_MTU: u16 = 32_700;
+
 /// How one side of a connection uses the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Bytes of the first UDP payloads. Every network must carry them.
     pub mtu_initial: u16,
     /// Bytes of UDP payload up to which larger packets are tried; zero tries none.
-    ///
-    /// With segmentation offload, ten packets leave in one call and must stay below 64 KiB together.
     pub mtu_discovered_max: u16,
-    /// Whether the kernel cuts one large buffer into packets.
-    pub segmentation_offload: bool,
     /// Bytes that the peer may send on one QUIC stream before they are read.
     pub stream_window_bytes: u32,
     /// Bytes that the peer may send on all QUIC streams before they are read.
@@ -33,26 +32,30 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// For local networks and the internet.
+    /// For local networks and the internet: packets of an Ethernet, windows for long distances.
     pub const NETWORK: Self = Self {
         mtu_initial: 1_200,
-        mtu_discovered_max: 6_500,
-        segmentation_offload: true,
+        mtu_discovered_max: 1_452,
         stream_window_bytes: 8 << 20,
         connection_window_bytes: 16 << 20,
-        send_window_bytes: 16 << 20,
+        send_window_bytes: 8 << 20,
         socket_buffer_bytes: 8 << 20,
         streams_max: 4_096,
         idle_timeout: Duration::from_secs(15),
         keep_alive: Duration::from_secs(4),
     };
 
-    /// For one machine: packets as large as the loopback interface carries.
-    pub const LOOPBACK: Self = Self {
-        mtu_discovered_max: 65_000,
-        segmentation_offload: false,
-        ..Self::NETWORK
-    };
+    /// For one machine.
+    pub const LOOPBACK: Self = Self::NETWORK.on_loopback();
+
+    /// The same for a peer on this machine: packets get so large that two leave in one system call.
+    #[must_use]
+    pub const fn on_loopback(self) -> Self {
+        Self {
+            mtu_discovered_max: LOOPBACK_MTU,
+            ..self
+        }
+    }
 }
 
 impl Default for Profile {

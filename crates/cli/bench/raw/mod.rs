@@ -10,9 +10,7 @@ pub(crate) mod crypto;
 pub(crate) mod gather;
 pub(crate) mod memory;
 pub(crate) mod process;
-pub(crate) mod socket;
 pub(crate) mod sync;
-pub(crate) mod transport;
 
 use std::time::{Duration, Instant};
 

@@ -38,6 +38,16 @@ pub(crate) fn peak_memory(pid: u32) -> Result<u64> {
     status_field(pid, "VmHWM:")
 }
 
+/// Lets the own process's peak memory start again from what is resident now: what was measured before
+/// is another figure.
+///
+/// # Errors
+/// If the kernel does not allow it.
+pub(crate) fn forget_peak_memory() -> Result<()> {
+    // `5` is the kernel's code for the peak alone.
+    fs::write("/proc/self/clear_refs", "5").context("reset the peak of the memory")
+}
+
 /// The memory that the process `pid` has resident now, in bytes.
 ///
 /// # Errors

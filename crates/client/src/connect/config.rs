@@ -20,7 +20,8 @@ pub struct Config {
     pub token: Option<Token>,
     /// A certificate to show to the server, if it wants one.
     pub certificate: Option<ClientCertificate>,
-    /// How to use the network.
+    /// How to use the network; packets to a server on this machine are larger
+    /// ([`Profile::on_loopback`]).
     pub transport: Profile,
     /// How long to try.
     pub retry: Retry,

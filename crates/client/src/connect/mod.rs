@@ -2,7 +2,6 @@
 
 mod backoff;
 mod config;
-mod endpoint;
 mod stream;
 mod tls;
 mod trouble;
@@ -13,9 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use afflux_quic::{Side, transport_config};
 use afflux_types::{Error, ErrorKind, Result};
 use afflux_wire::EntryLimits;
 use afflux_wire::message::Activity;
+use afflux_wire::transport::Profile;
+use quinn::EndpointConfig;
 use tokio::sync::Mutex;
 
 pub(crate) use backoff::Backoff;
@@ -33,7 +35,8 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     config: Config,
     server_name: String,
-    quic: quinn::ClientConfig,
+    network: quinn::ClientConfig,
+    loopback: quinn::ClientConfig,
     /// Held while dialing, so that many activities share one attempt.
     link: Mutex<Link>,
     /// Counts attempts to connect.
@@ -77,12 +80,17 @@ impl Client {
             .server_name
             .clone()
             .unwrap_or_else(|| host.to_owned());
-        let mut quic = quinn::ClientConfig::new(Arc::new(tls::client_config(&config)?));
-        quic.transport_config(Arc::new(endpoint::transport_config(&config.transport)?));
+        let tls = Arc::new(tls::client_config(&config)?);
+        let quic = |profile: &Profile| {
+            let mut quic = quinn::ClientConfig::new(Arc::clone(&tls) as _);
+            quic.transport_config(Arc::new(transport_config(profile, Side::Client)?));
+            Ok::<_, Error>(quic)
+        };
         Ok(Self(Arc::new(Inner {
+            network: quic(&config.transport)?,
+            loopback: quic(&config.transport.on_loopback())?,
             config,
             server_name,
-            quic,
             link: Mutex::default(),
             attempts: AtomicU64::new(0),
         })))
@@ -108,9 +116,9 @@ impl Client {
         let (Some(endpoint), Some(connection)) = (&link.endpoint, &link.connection) else {
             return Err(Error::unavailable("there is no connection to move"));
         };
-        endpoint::socket(connection.remote_address(), &self.0.config.transport)
-            .and_then(|socket| endpoint.rebind(socket.into()))
-            .map_err(|error| Error::unavailable("open a UDP socket").with_source(error))
+        let address = afflux_quic::local_address(connection.remote_address());
+        let buffer_bytes = self.0.config.transport.socket_buffer_bytes;
+        afflux_quic::rebind(endpoint, address, buffer_bytes)
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -187,11 +195,21 @@ impl Client {
         }
         let endpoint = match link.endpoint.take() {
             Some(endpoint) if same_family(&endpoint, address) => endpoint,
-            _ => endpoint::bind(address, &config.transport)?,
+            _ => afflux_quic::bind(
+                afflux_quic::local_address(address),
+                config.transport.socket_buffer_bytes,
+                EndpointConfig::default(),
+                None,
+            )?,
         };
         let endpoint = link.endpoint.insert(endpoint);
+        let quic = if address.ip().to_canonical().is_loopback() {
+            &self.0.loopback
+        } else {
+            &self.0.network
+        };
         let connecting = endpoint
-            .connect_with(self.0.quic.clone(), address, &self.0.server_name)
+            .connect_with(quic.clone(), address, &self.0.server_name)
             .map_err(|error| Error::invalid(format!("connect to {address}")).with_source(error))?;
         match tokio::time::timeout(config.retry.connect_timeout, connecting).await {
             Ok(Ok(connection)) => Ok(connection),

@@ -75,10 +75,16 @@ async fn session(shared: &Arc<Shared>, lane: usize, backoff: &mut Backoff) -> Re
 
 async fn write(shared: &Shared, lane: usize, writer: &mut Writer) -> Result<Infallible, Trouble> {
     let wake = shared.state.lock().wake(lane);
-    let mut linger = Linger::Running;
+    // The runtime's timer rounds up to whole milliseconds: no linger is no timer.
+    let at_first = if shared.linger.is_zero() {
+        Linger::Over
+    } else {
+        Linger::Running
+    };
+    let mut linger = at_first;
     loop {
         let step = shared.state.lock().step(lane, linger);
-        linger = Linger::Running;
+        linger = at_first;
         match step {
             Step::Write(mut pieces) => {
                 if writer.pieces(&mut pieces).await? == Written::Stopped {

@@ -14,7 +14,8 @@ pub struct ProducerOptions {
     /// A batch is sent when it has this many bytes. Larger batches cost less per record.
     pub batch_bytes: usize,
     /// A batch that is smaller waits this long for more records while another one is in flight.
-    /// With nothing in flight, a batch leaves at once.
+    /// With nothing in flight, a batch leaves at once. Zero never waits; anything else is rounded up to
+    /// whole milliseconds.
     pub linger: Duration,
     /// Bytes of records that are held until they are acknowledged; beyond, a producer is full.
     pub buffer_bytes_max: usize,

@@ -242,3 +242,38 @@ async fn a_new_stream_of_an_archived_name_does_not_continue_the_old_archive() {
     running.shutdown().await;
     assert_eq!(archived(dir.path()), sent);
 }
+
+#[tokio::test]
+async fn a_stream_that_is_being_deleted_gets_no_archive() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    create(&engine, 1).await;
+    let archives = archives(&engine);
+    let stream = name();
+    let free = archives.keep_free(&stream).await.unwrap();
+    let settings = settings(dir.path());
+    let adding = archives.add(&stream, settings.clone());
+    let mut adding = std::pin::pin!(adding);
+    let early = tokio::select! {
+        biased;
+        added = adding.as_mut() => Some(added),
+        deleted = engine.delete_stream(&stream) => {
+            deleted.unwrap();
+            None
+        }
+    };
+    assert!(
+        early.is_none(),
+        "added while it was being deleted: {early:?}"
+    );
+    drop(free);
+    assert_eq!(adding.await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(archives.list(), []);
+
+    create(&engine, 1).await;
+    archives.add(&stream, settings).await.unwrap();
+    let refused = archives.keep_free(&stream).await.map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InUse);
+    archives.shutdown().await;
+    engine.shutdown().await.unwrap();
+}

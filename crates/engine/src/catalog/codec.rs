@@ -6,11 +6,12 @@ use afflux_log::Durability;
 use afflux_types::{HashKey, HashKeyRange, Position, Result, ServerTime, ShardId, StreamName};
 use prost::Message;
 
-use super::row::{ChildRow, ClosedRow, Durable, Kind, QuotaRow, ShardRow, StreamRow};
+use super::row::{ChildRow, ClosedRow, DataKeyRow, Durable, Kind, QuotaRow, ShardRow, StreamRow};
 use super::{Table, Write, damaged, key};
+use crate::seal::{SealFacts, Wrapped};
 use crate::stream::{Child, Quota, Retention, StreamKind};
 
-/// What never changes about a stream, and the number of its next shard.
+/// A stream's row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StreamFacts {
     pub(crate) id: u64,
@@ -22,6 +23,7 @@ pub(crate) struct StreamFacts {
     pub(crate) record_bytes_max: usize,
     pub(crate) quota: Option<Quota>,
     pub(crate) shard_next: u32,
+    pub(crate) sealing: SealFacts,
 }
 
 /// A shard's range and lineage.
@@ -66,6 +68,8 @@ impl StreamFacts {
                 records_per_second: quota.records_per_second,
             }),
             shard_next: self.shard_next,
+            data_keys: self.sealing.keys.iter().map(data_key_row).collect(),
+            encryption: self.sealing.on.clone(),
         };
         Write::Put {
             table: Table::Streams,
@@ -102,6 +106,7 @@ impl StreamFacts {
                 records_per_second: quota.records_per_second,
             }),
             shard_next: row.shard_next,
+            sealing: sealing(row.data_keys, row.encryption)?,
         })
     }
 }
@@ -164,6 +169,32 @@ impl ShardFacts {
             range: self.range,
         }
     }
+}
+
+fn data_key_row(key: &Wrapped) -> DataKeyRow {
+    DataKeyRow {
+        number: key.number,
+        master: key.master.clone(),
+        wrapped: key.bytes.clone(),
+    }
+}
+
+fn sealing(rows: Vec<DataKeyRow>, on: Option<String>) -> Result<SealFacts> {
+    let keys: Vec<Wrapped> = rows
+        .into_iter()
+        .map(|row| Wrapped {
+            number: row.number,
+            master: row.master,
+            bytes: row.wrapped,
+        })
+        .collect();
+    // Zero stands for a plain entry, and the newest key is the last.
+    let ascending = keys.is_sorted_by(|a, b| a.number < b.number);
+    let counted = keys.first().is_none_or(|key| key.number > 0);
+    if !ascending || !counted || (on.is_some() && keys.is_empty()) {
+        return Err(damaged("the data keys of a stream"));
+    }
+    Ok(SealFacts { keys, on })
 }
 
 fn child_row(child: &Child) -> ChildRow {
@@ -239,6 +270,14 @@ mod tests {
                 records_per_second: 0,
             }),
             shard_next: 3,
+            sealing: SealFacts {
+                keys: vec![Wrapped {
+                    number: 2,
+                    master: "m".to_owned(),
+                    bytes: vec![1, 2, 3],
+                }],
+                on: Some("alias/m".to_owned()),
+            },
         }
     }
 
@@ -272,6 +311,25 @@ mod tests {
         // Field 99, a string.
         bytes.extend([0x9a, 0x06, 0x02, b'h', b'i']);
         assert_eq!(StreamFacts::decode(7, &bytes).unwrap(), facts);
+    }
+
+    #[test]
+    fn data_keys_that_do_not_count_up_are_refused() {
+        let refused = |change: fn(&mut SealFacts)| {
+            let mut facts = facts();
+            change(&mut facts.sealing);
+            StreamFacts::decode(7, &value(facts.put())).unwrap_err()
+        };
+        for error in [
+            refused(|sealing| sealing.keys[0].number = 0),
+            refused(|sealing| sealing.keys.push(sealing.keys[0].clone())),
+            refused(|sealing| sealing.keys.clear()),
+        ] {
+            assert_eq!(
+                error.message(),
+                "the catalog is damaged: the data keys of a stream cannot be read"
+            );
+        }
     }
 
     #[test]

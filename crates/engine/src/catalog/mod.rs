@@ -45,8 +45,11 @@ use crate::fault::stopping;
 use row::ConsumerRow;
 use writer::Writer;
 
-/// The rows' format; a program refuses a larger number.
+/// The rows' format that a new catalog has; a program refuses a larger number than it knows.
 const FORMAT: u32 = 1;
+/// The format of a catalog with data keys. A program that does not know them would lose them with the
+/// first change of their stream.
+const FORMAT_DATA_KEYS: u32 = 2;
 /// Rows read at a time when everything is loaded.
 const SCAN_ROWS: usize = 4_096;
 
@@ -76,17 +79,13 @@ impl Catalog {
     /// Checks the format and starts the writer.
     pub(crate) fn open(store: Arc<dyn Store>) -> Result<Self> {
         match store.get(Table::Meta, key::FORMAT)? {
-            None => store.commit(&[Write::Put {
-                table: Table::Meta,
-                key: key::FORMAT.to_vec(),
-                value: FORMAT.to_be_bytes().to_vec(),
-            }])?,
+            None => store.commit(&[put_format(FORMAT)])?,
             Some(bytes) => {
                 let found = bytes.try_into().map(u32::from_be_bytes);
                 let found = found.map_err(|_| damaged("the format of the catalog"))?;
-                if found > FORMAT {
+                if found > FORMAT_DATA_KEYS {
                     return Err(Error::invalid(format!(
-                        "the catalog has format {found}; this program reads up to {FORMAT}"
+                        "the catalog has format {found}; this program reads up to {FORMAT_DATA_KEYS}"
                     )));
                 }
             }
@@ -216,6 +215,19 @@ impl Catalog {
 
     fn store(&self) -> Result<Arc<dyn Store>> {
         self.store.read().clone().ok_or_else(stopping)
+    }
+}
+
+/// Keeps programs out that do not know data keys.
+pub(crate) fn needs_data_keys() -> Write {
+    put_format(FORMAT_DATA_KEYS)
+}
+
+fn put_format(format: u32) -> Write {
+    Write::Put {
+        table: Table::Meta,
+        key: key::FORMAT.to_vec(),
+        value: format.to_be_bytes().to_vec(),
     }
 }
 

@@ -29,6 +29,25 @@ pub(crate) struct StreamRow {
     /// The number of the next shard.
     #[prost(uint32, tag = "9")]
     pub(crate) shard_next: u32,
+    /// The newest last.
+    #[prost(message, repeated, tag = "10")]
+    pub(crate) data_keys: Vec<DataKeyRow>,
+    /// The name of the master key; absent while encryption is off.
+    #[prost(string, optional, tag = "11")]
+    pub(crate) encryption: Option<String>,
+}
+
+/// A data key of a stream, wrapped.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct DataKeyRow {
+    #[prost(uint64, tag = "1")]
+    pub(crate) number: u64,
+    /// The id of the master key.
+    #[prost(string, tag = "2")]
+    pub(crate) master: String,
+    /// Nonce, ciphertext and tag.
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) wrapped: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use afflux_types::{Error, Result};
+use afflux_types::Result;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -72,10 +72,7 @@ impl Writer {
             slots: Arc::new(Semaphore::new(JOBS_MAX)),
         });
         let worker = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("afflux-catalog".to_owned())
-            .spawn(move || worker.work(&*store))
-            .map_err(|error| Error::unavailable("start the catalog's thread").with_source(error))?;
+        let thread = afflux_log::vital::spawn("afflux-catalog", move || worker.work(&*store))?;
         Ok(Self {
             shared,
             thread: Mutex::new(Some(thread)),
@@ -117,7 +114,8 @@ impl Drop for Writer {
 }
 
 impl Slot<'_> {
-    /// Queues writes; `publish` runs on the catalog's thread when their outcome is known.
+    /// Queues writes; `publish` runs on the catalog's thread when their outcome is known. On a writer that
+    /// is closed it runs when the result is asked for or dropped: the caller may hold now what it locks.
     pub(crate) fn submit(
         self,
         writes: Vec<Write>,
@@ -135,21 +133,43 @@ impl Slot<'_> {
             queue.jobs.push_back(job);
             drop(queue);
             self.shared.wake.notify_one();
+            Pending {
+                answer: pending,
+                refused: None,
+            }
         } else {
-            drop(queue);
-            (job.publish)(Outcome::Failed);
+            Pending {
+                answer: pending,
+                refused: Some(job.publish),
+            }
         }
-        Pending(pending)
     }
 }
 
 /// The outcome of a job, to come.
-pub(crate) struct Pending(oneshot::Receiver<Result<()>>);
+pub(crate) struct Pending {
+    answer: oneshot::Receiver<Result<()>>,
+    /// Of a job that came too late, until it has run.
+    refused: Option<Publish>,
+}
 
 impl Pending {
     /// Waits for the transaction.
-    pub(crate) async fn done(self) -> Result<()> {
-        self.0.await.map_err(|_| stopping())?
+    pub(crate) async fn done(mut self) -> Result<()> {
+        self.refuse();
+        (&mut self.answer).await.map_err(|_| stopping())?
+    }
+
+    fn refuse(&mut self) {
+        if let Some(publish) = self.refused.take() {
+            publish(Outcome::Failed);
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.refuse();
     }
 }
 
@@ -191,5 +211,49 @@ impl Shared {
         }
         let len = queue.jobs.len().min(GROUP_JOBS_MAX);
         Some(queue.jobs.drain(..len).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::catalog::store::{Row, Table};
+
+    struct Nothing;
+
+    impl Store for Nothing {
+        fn get(&self, _: Table, _: &[u8]) -> Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+
+        fn scan(&self, _: Table, _: &[u8], _: Option<&[u8]>, _: usize) -> Result<Vec<Row>> {
+            Ok(Vec::new())
+        }
+
+        fn commit(&self, _: &[Write]) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A stream that was being created while the engine shut down locked up its thread: it submits under
+    /// the registry's lock, and a closed writer ran the follow-up, which takes that lock, at once.
+    #[tokio::test]
+    async fn a_closed_writer_lets_the_submitter_release_its_locks_first() {
+        let writer = Writer::start(Arc::new(Nothing)).unwrap();
+        let registry = Arc::new(Mutex::new(None));
+        let slot = writer.slot().await.unwrap();
+        writer.close();
+        let pending = {
+            let _held = registry.lock();
+            let registry = Arc::clone(&registry);
+            slot.submit(Vec::new(), move |outcome| {
+                let mut told = registry.try_lock().expect("the submitter has let go");
+                *told = Some(outcome);
+            })
+        };
+        assert!(pending.done().await.is_err());
+        assert_eq!(*registry.lock(), Some(Outcome::Failed));
     }
 }

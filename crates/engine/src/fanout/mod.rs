@@ -7,6 +7,10 @@
 //! # Markers
 //! Slices are bytes of the log as they stand, and the engine's own markers are among them. Consumers
 //! skip entries of kind `Marker`; those without records that they must not skip are `Init`.
+//!
+//! # Sealed entries
+//! Of a stream that is or was encrypted, slices are looked through, and those with sealed entries are
+//! replaced by a copy in which everything is plain.
 
 mod subscription;
 
@@ -17,8 +21,9 @@ use afflux_types::{Error, ErrorKind, Position, Result, ServerTime};
 
 pub use subscription::{Event, Subscription};
 
-use crate::shard::Shard;
+use crate::seal::{self, Stuck, Why};
 use crate::shard::live::Live;
+use crate::shard::{CIPHER_BYTES_MAX, Shard};
 
 /// Bytes that one cold read fetches: enough for a disk to stream, little enough that many readers
 /// take turns.
@@ -67,8 +72,62 @@ pub(crate) async fn read(shard: &Shard, from: Position, bytes_max: usize) -> Res
     Ok(slice)
 }
 
-/// Reads on this thread if the bytes are in memory, else on the pool.
+/// Reads plain entries.
 async fn fetch(
+    shard: &Shard,
+    from: Position,
+    bytes_max: usize,
+) -> Result<Result<Slice, ReadError>> {
+    match fetch_stored(shard, from, bytes_max).await? {
+        Ok(slice) if shard.stream.sealing.is_used() => open(shard, from, slice).await.map(Ok),
+        read => Ok(read),
+    }
+}
+
+/// Opens what is sealed: all of the slice, or what stands before an entry that does not open.
+async fn open(shard: &Shard, from: Position, slice: Slice) -> Result<Slice> {
+    loop {
+        let stuck = match open_once(shard, slice.clone()).await? {
+            Ok(slice) => return Ok(slice),
+            Err(stuck) => stuck,
+        };
+        if stuck.before.end > from {
+            return Ok(stuck.before);
+        }
+        match stuck.why {
+            // Once it is there, the next round goes on.
+            Why::Key(number) => drop(shard.engine.data_key(&shard.stream, number).await?),
+            Why::Damaged => {
+                return Err(Error::new(
+                    ErrorKind::DataLoss,
+                    format!(
+                        "the entry at position {} of {} of stream {} does not open: its stored bytes are not those that were sealed",
+                        stuck.before.end,
+                        shard.id(),
+                        shard.stream_name()
+                    ),
+                ));
+            }
+        }
+    }
+}
+
+async fn open_once(shard: &Shard, slice: Slice) -> Result<Result<Slice, Stuck>> {
+    let place = shard.place();
+    if slice.bytes.len() <= CIPHER_BYTES_MAX as usize {
+        let sealing = &shard.stream.sealing;
+        return Ok(seal::open(slice, place, |number| sealing.key(number)));
+    }
+    let stream = Arc::clone(&shard.stream);
+    shard
+        .engine
+        .pool
+        .run(move || seal::open(slice, place, |number| stream.sealing.key(number)))
+        .await
+}
+
+/// Reads on this thread if the bytes are in memory, else on the pool.
+async fn fetch_stored(
     shard: &Shard,
     from: Position,
     bytes_max: usize,

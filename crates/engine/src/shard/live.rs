@@ -2,14 +2,14 @@
 //!
 //! Everything that decides about an entry happens under one short lock, in the order in which entries
 //! get their positions: is the shard open, is the entry a retry, does the quota allow it, does the log
-//! take it. Nothing under the lock waits for a disk.
+//! take it. Nothing under the lock waits for a disk, and nothing is sealed under it.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_entry::{Header, Kind};
-use afflux_log::{AppendError, LogKey, ShardLog, Volume, Watermarks};
+use afflux_log::{AppendError, Appended, LogKey, ShardLog, Volume, Watermarks};
 use afflux_types::{Error, Position, Result, ServerTime};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -23,6 +23,7 @@ use super::ringer::Ringer;
 use super::signals::Signals;
 use crate::catalog::StreamFacts;
 use crate::fault::Throttled;
+use crate::seal::{DataKey, Place, Sealed, Sealer, Sealing};
 use crate::stream::StreamKind;
 
 /// An open shard log and what the engine knows about it.
@@ -31,6 +32,7 @@ pub(crate) struct Live {
     pub(crate) log: ShardLog,
     pub(crate) signals: Arc<Signals>,
     pub(crate) hot: Hot,
+    pub(crate) sealer: Sealer,
     sequencer: Mutex<Sequencer>,
 }
 
@@ -86,9 +88,71 @@ pub(crate) enum Attempt {
     /// Taken in before.
     Duplicate(Accepted),
     /// Not now: ring [`Signals::ready`] and try again.
-    Wait(Box<Header>, Vec<Bytes>),
+    Wait(Box<Incoming>),
+    /// Encryption was switched since the entry was sealed, or was not: seal it anew.
+    Reseal(Box<Incoming>),
+    /// It may have been taken in before, which only this data key tells.
+    NeedsKey(u64, Box<Incoming>),
     /// The shard was split or merged.
     Closed,
+}
+
+/// An entry on its way in: as it was sent, and sealed if the stream is encrypted.
+pub(crate) struct Incoming {
+    pub(crate) header: Header,
+    body: Vec<Bytes>,
+    sealed: Option<Sealed>,
+}
+
+impl Incoming {
+    pub(crate) fn plain(header: Header, body: Vec<Bytes>) -> Self {
+        Self {
+            header,
+            body,
+            sealed: None,
+        }
+    }
+
+    /// The data key that it is sealed with; zero: none.
+    pub(crate) fn key(&self) -> u64 {
+        self.sealed.as_ref().map_or(0, |sealed| sealed.key)
+    }
+
+    pub(crate) fn sealed(mut self, sealer: &Sealer, key: &DataKey, place: Place) -> Result<Self> {
+        self.sealed = Some(sealer.seal(key, place, &self.header, &self.body)?);
+        Ok(self)
+    }
+
+    pub(crate) fn unsealed(mut self) -> Self {
+        self.sealed = None;
+        self
+    }
+
+    /// By what a retry is recognised: the checksum, keyed if the entry is sealed.
+    fn retry(&self) -> u32 {
+        let sealed = self.sealed.as_ref();
+        sealed.map_or(self.header.checksum, |sealed| sealed.retry)
+    }
+
+    /// Appends to a log; gives the entry back if that is busy.
+    fn append(self, log: &ShardLog) -> Result<Result<Appended, Box<Self>>, AppendError> {
+        let Some(sealed) = self.sealed else {
+            return match log.append(self.header, self.body) {
+                Err(AppendError::Busy(header, body)) => {
+                    Ok(Err(Box::new(Self::plain(*header, body))))
+                }
+                other => other.map(Ok),
+            };
+        };
+        // A sealed body is one piece: this copies nothing.
+        match log.append(sealed.header.clone(), vec![sealed.body.clone()]) {
+            Err(AppendError::Busy(..)) => Ok(Err(Box::new(Self {
+                sealed: Some(sealed),
+                ..self
+            }))),
+            other => other.map(Ok),
+        }
+    }
 }
 
 impl Live {
@@ -110,6 +174,7 @@ impl Live {
             log,
             signals,
             hot: Hot::new(end),
+            sealer: Sealer::default(),
             sequencer: Mutex::new(Sequencer {
                 intake: if closed { Intake::Closed } else { Intake::Open },
                 producers: recovered.producers,
@@ -133,13 +198,16 @@ impl Live {
     /// Tries to append an entry that has been checked.
     pub(crate) fn attempt(
         &self,
-        header: Header,
-        body: Vec<Bytes>,
+        incoming: Incoming,
         now: Duration,
         dir: &Path,
+        sealing: &Sealing,
     ) -> Result<Attempt> {
         let mut sequencer = self.sequencer.lock();
-        let verdict = sequencer.judge(&header);
+        let verdict = match sequencer.judge(&incoming.header, sealing) {
+            Ok(verdict) => verdict,
+            Err(key) => return Ok(Attempt::NeedsKey(key, Box::new(incoming))),
+        };
         // Also of a closed shard: otherwise the retry would go to a child as a new entry.
         if let Ok(Verdict::Known(taken)) = verdict {
             return Ok(Attempt::Duplicate(known(taken)));
@@ -151,14 +219,18 @@ impl Live {
             return Err(end.error());
         }
         if sequencer.intake == Intake::Held {
-            return Ok(Attempt::Wait(Box::new(header), body));
+            return Ok(Attempt::Wait(Box::new(incoming)));
         }
         verdict?;
+        // Under the lock: what is appended after a switch of encryption obeys it.
+        if incoming.key() != sealing.current() {
+            return Ok(Attempt::Reseal(Box::new(incoming)));
+        }
         sequencer.check_quota(now)?;
-        let entry = Noted::of(&header);
-        let appended = match self.log.append(header, body) {
-            Ok(appended) => appended,
-            Err(AppendError::Busy(header, body)) => return Ok(Attempt::Wait(header, body)),
+        let entry = Noted::of(&incoming);
+        let appended = match incoming.append(&self.log) {
+            Ok(Ok(appended)) => appended,
+            Ok(Err(incoming)) => return Ok(Attempt::Wait(incoming)),
             Err(AppendError::Full(error)) => return Err(disk_full(error, dir)),
             Err(error) => return Err(error.into()),
         };
@@ -183,6 +255,11 @@ impl Live {
             accepted,
             started_segment: appended.started_segment,
         })
+    }
+
+    /// Returns once no append is under way that has not seen what the caller did before.
+    pub(crate) fn pass(&self) {
+        drop(self.sequencer.lock());
     }
 
     /// False if the log did not take it; the next append tries again.
@@ -263,26 +340,41 @@ struct Noted {
     producer: Option<afflux_entry::Producer>,
     record_count: u32,
     checksum: u32,
+    key: u64,
     bytes: u64,
 }
 
 impl Noted {
-    fn of(header: &Header) -> Self {
+    fn of(incoming: &Incoming) -> Self {
+        let header = &incoming.header;
         Self {
             producer: header.producer,
             record_count: header.record_count,
-            checksum: header.checksum,
+            checksum: incoming.retry(),
+            key: incoming.key(),
             bytes: u64::from(header.body_len),
         }
     }
 }
 
 impl Sequencer {
-    fn judge(&self, header: &Header) -> Result<Verdict, SequenceError> {
-        match header.producer {
-            Some(producer) => self.producers.judge(producer, header.checksum),
-            None => Ok(Verdict::Next),
-        }
+    /// Fails with the data key that it takes.
+    fn judge(
+        &self,
+        header: &Header,
+        sealing: &Sealing,
+    ) -> Result<Result<Verdict, SequenceError>, u64> {
+        let Some(producer) = header.producer else {
+            return Ok(Ok(Verdict::Next));
+        };
+        let checksum = match self.producers.key_of(producer) {
+            0 => header.checksum,
+            number => {
+                let key = sealing.key(number).ok_or(number)?;
+                key.retry(producer, header.checksum)
+            }
+        };
+        Ok(self.producers.judge(producer, checksum))
     }
 
     fn check_quota(&self, now: Duration) -> Result<()> {
@@ -310,6 +402,7 @@ impl Sequencer {
                     serial: accepted.serial,
                     record_count: entry.record_count,
                     checksum: entry.checksum,
+                    key: entry.key,
                 },
             );
         }

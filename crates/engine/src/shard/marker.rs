@@ -23,7 +23,7 @@ struct Snapshot {
     producers: Vec<ProducerRow>,
 }
 
-/// A producer; the four lists are as long as each other.
+/// A producer; the lists are as long as each other.
 #[derive(Clone, PartialEq, Message)]
 struct ProducerRow {
     #[prost(fixed64, tag = "1")]
@@ -38,6 +38,9 @@ struct ProducerRow {
     record_counts: Vec<u32>,
     #[prost(fixed32, repeated, tag = "6")]
     checksums: Vec<u32>,
+    /// Data keys; empty if all are zero.
+    #[prost(uint64, repeated, tag = "7")]
+    keys: Vec<u64>,
 }
 
 /// Why a marker's body is no snapshot.
@@ -70,6 +73,11 @@ fn encode_row(id: u64, row: &Row) -> ProducerRow {
         arrivals: differences(window.iter().map(|taken| taken.arrival.as_millis())),
         record_counts: window.iter().map(|taken| taken.record_count).collect(),
         checksums: window.iter().map(|taken| taken.checksum).collect(),
+        keys: if window.iter().all(|taken| taken.key == 0) {
+            Vec::new()
+        } else {
+            window.iter().map(|taken| taken.key).collect()
+        },
     }
 }
 
@@ -84,19 +92,24 @@ pub(crate) fn decode(body: &[u8]) -> Result<ProducerTable, MarkerError> {
             row.record_counts.len(),
             row.checksums.len(),
         ];
-        if lens.iter().any(|&other| other != len) {
+        let keys_fit = row.keys.is_empty() || row.keys.len() == len;
+        if !keys_fit || lens.iter().any(|&other| other != len) {
             return Err(MarkerError::Lists { id: row.id });
         }
         let window: VecDeque<Taken> = sums(&row.positions)
             .zip(sums(&row.arrivals))
             .zip(row.record_counts.iter().zip(&row.checksums))
-            .map(|((position, arrival), (&record_count, &checksum))| Taken {
-                position: Position::new(position.cast_unsigned()),
-                arrival: ServerTime::from_millis(arrival),
-                serial: 0,
-                record_count,
-                checksum,
-            })
+            .zip(row.keys.iter().copied().chain(std::iter::repeat(0)))
+            .map(
+                |(((position, arrival), (&record_count, &checksum)), key)| Taken {
+                    position: Position::new(position.cast_unsigned()),
+                    arrival: ServerTime::from_millis(arrival),
+                    serial: 0,
+                    record_count,
+                    checksum,
+                    key,
+                },
+            )
             .collect();
         table.restore(row.id, row.last_sequence, window);
     }
@@ -126,9 +139,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn marker_reads_what_it_writes(entries in proptest::collection::vec((1_u64..5, any::<u64>(), any::<i64>(), any::<u32>(), any::<u32>()), 0..50)) {
+        fn marker_reads_what_it_writes(entries in proptest::collection::vec((1_u64..5, any::<u64>(), any::<i64>(), any::<u32>(), any::<u32>(), 0_u64..3), 0..50)) {
             let mut table = ProducerTable::default();
-            for (id, position, arrival, record_count, checksum) in entries {
+            for (id, position, arrival, record_count, checksum, key) in entries {
                 let sequence = table.last_sequence(id) + 1;
                 table.record(Producer { id, sequence }, Taken {
                     position: Position::new(position),
@@ -136,6 +149,7 @@ mod tests {
                     serial: 0,
                     record_count,
                     checksum,
+                    key,
                 });
             }
             let read = decode(&encode(&table)).unwrap();

@@ -8,8 +8,9 @@ pub(crate) mod signals;
 
 pub(crate) mod check;
 mod heat;
+pub(crate) mod recover;
+
 mod quota;
-mod recover;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,9 +29,13 @@ use crate::engine::Inner;
 use crate::fanout::{self, From, Subscription};
 use crate::fault::{Moved, Throttled};
 use crate::registry::{Cell, Stream};
+use crate::seal::Place;
 use crate::stats::add;
 use crate::stream::{Child, StreamKind};
-use live::{Attempt, Live};
+use live::{Attempt, Incoming, Live};
+
+/// Bytes that are sealed or opened on the caller's thread: a third of a millisecond.
+pub(crate) const CIPHER_BYTES_MAX: u32 = 1 << 20;
 
 /// A handle of one shard whose log is open; cheap to clone.
 ///
@@ -64,18 +69,22 @@ impl Shard {
     /// new producer id; `ShardMoved` with [`Moved`] after a split or merge; `Throttled` with
     /// [`Throttled`] above the quota; `Unavailable` if the disk is full or the server is stopping;
     /// `NotFound` if the stream was deleted; `DataLoss` or `Unavailable` if the shard has stopped
-    /// after a failed write.
+    /// after a failed write; `Unavailable` with [`KeyFault`](crate::KeyFault) if the stream is encrypted
+    /// and its key is not at hand.
     ///
     /// # Cancel safety
     /// A dropped future has either appended the entry or not; a producer's sequence tells which.
     pub async fn append(&self, header: Header, body: Vec<Bytes>) -> Result<Accepted> {
         self.check(&header, &body)?;
         self.check_exists()?;
-        let (mut header, mut body) = (header, body);
+        let mut incoming = Incoming::plain(header, body);
         loop {
             let ready = self.live.signals.ready();
             self.engine.check_running()?;
-            match self.attempt(header, body)? {
+            if incoming.key() != self.stream.sealing.current() {
+                incoming = self.seal(incoming).await?;
+            }
+            match self.attempt(incoming)? {
                 Attempt::Accepted {
                     accepted,
                     started_segment,
@@ -90,21 +99,52 @@ impl Shard {
                     self.live.wait_entry(&accepted).await?;
                     return Ok(accepted);
                 }
-                Attempt::Wait(same_header, same_body) => {
-                    (header, body) = (*same_header, same_body);
+                Attempt::Wait(same) => {
+                    incoming = *same;
                     ready.await;
+                }
+                Attempt::Reseal(same) => incoming = *same,
+                Attempt::NeedsKey(number, same) => {
+                    self.engine.data_key(&self.stream, number).await?;
+                    incoming = *same;
                 }
                 Attempt::Closed => return Err(self.moved()),
             }
         }
     }
 
-    fn attempt(&self, header: Header, body: Vec<Bytes>) -> Result<Attempt> {
-        let (records, bytes) = (header.record_count, header.body_len);
+    /// Brings an entry into the form in which the stream is stored now.
+    async fn seal(&self, incoming: Incoming) -> Result<Incoming> {
+        let number = self.stream.sealing.current();
+        if number == 0 {
+            return Ok(incoming.unsealed());
+        }
+        let key = self.engine.data_key(&self.stream, number).await?;
+        let place = self.place();
+        if incoming.header.body_len <= CIPHER_BYTES_MAX {
+            return incoming.sealed(&self.live.sealer, &key, place);
+        }
+        let live = Arc::clone(&self.live);
+        self.engine
+            .pool
+            .run(move || incoming.sealed(&live.sealer, &key, place))
+            .await?
+    }
+
+    /// What the shard's entries are bound to.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            stream: self.stream.facts.id,
+            shard: self.cell.id.get(),
+        }
+    }
+
+    fn attempt(&self, incoming: Incoming) -> Result<Attempt> {
+        let (records, bytes) = (incoming.header.record_count, incoming.header.body_len);
         let now = self.engine.clock.elapsed();
         let attempt = self
             .live
-            .attempt(header, body, now, &self.engine.dir)
+            .attempt(incoming, now, &self.engine.dir, &self.stream.sealing)
             .map_err(|error| self.named(&error))
             .inspect_err(|error| {
                 if error.kind() == ErrorKind::Throttled {
@@ -176,7 +216,8 @@ impl Shard {
     ///
     /// # Errors
     /// `Expired` below the trim horizon, `Invalid` beyond the end, `NotFound` after the stream was
-    /// deleted, `DataLoss` for damaged bytes.
+    /// deleted, `DataLoss` for damaged bytes; `Unavailable` with [`KeyFault`](crate::KeyFault) for
+    /// sealed ones whose key is not at hand.
     pub async fn read(&self, from: Position, bytes_max: usize) -> Result<Slice> {
         self.check_exists()?;
         fanout::read(self, from, bytes_max).await
@@ -215,7 +256,13 @@ impl Shard {
     /// Bytes of key and data that one record may have.
     #[must_use]
     pub fn record_bytes_max(&self) -> usize {
-        self.stream.facts.record_bytes_max
+        self.stream.record_bytes_max()
+    }
+
+    /// Whether what is appended now is encrypted on disk.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.stream.sealing.current() != 0
     }
 
     /// The hash keys that the shard is for.
@@ -264,7 +311,7 @@ impl Shard {
         if kind != Kind::Batch {
             return Ok(());
         }
-        let limit = self.stream.facts.record_bytes_max;
+        let limit = self.stream.record_bytes_max();
         let first = check::check_batch(body, header.record_count, limit)?;
         self.check_range(first)
     }

@@ -17,9 +17,9 @@ use afflux_types::{Error, ErrorKind, Position, ServerTime};
 /// Producers that one shard remembers.
 pub const PRODUCERS_MAX: usize = 10_000;
 /// Entries of one producer whose retry is answered with the original positions: what a producer may
-/// have in flight. 16 KiB for a busy producer.
+/// have in flight. 20 KiB for a busy producer.
 pub const PRODUCER_WINDOW_ENTRIES: usize = 512;
-/// Entries that one shard remembers over all producers: 2 MiB.
+/// Entries that one shard remembers over all producers: 2.5 MiB.
 const SHARD_WINDOW_ENTRIES: usize = 65_536;
 /// Entries of one producer that recovery may not have seen: a camera sends one initialisation, or a
 /// few in a row.
@@ -33,7 +33,10 @@ pub(crate) struct Taken {
     /// The log's serial; zero for what was durable when the log was opened.
     pub(crate) serial: u64,
     pub(crate) record_count: u32,
+    /// What a retry's must equal: of a plain entry its checksum, of a sealed one that, keyed.
     pub(crate) checksum: u32,
+    /// The data key that the entry was sealed with; zero: it stands plain.
+    pub(crate) key: u64,
 }
 
 /// What to do with a producer's entry.
@@ -104,7 +107,15 @@ pub(crate) struct Row {
 }
 
 impl ProducerTable {
-    /// Decides about an entry without changing anything.
+    /// The data key that a retry of an entry is judged with; zero: it needs none.
+    pub(crate) fn key_of(&self, producer: Producer) -> u64 {
+        let row = self.rows.get(&producer.id);
+        row.and_then(|row| row.taken(producer.sequence))
+            .map_or(0, |taken| taken.key)
+    }
+
+    /// Decides about an entry without changing anything; `checksum` is keyed with
+    /// [`ProducerTable::key_of`] it.
     pub(crate) fn judge(
         &self,
         producer: Producer,
@@ -276,6 +287,7 @@ mod tests {
             serial: position,
             record_count: 1,
             checksum: 9,
+            key: 0,
         }
     }
 

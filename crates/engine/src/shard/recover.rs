@@ -4,7 +4,7 @@
 //! near the starts of segments, so this reads the last segment, and one before it for each whose
 //! marker was not written before the process ended.
 
-use afflux_entry::{HEADER_LEN, Header, Kind};
+use afflux_entry::{HEADER_LEN, Header, Kind, SealedHead};
 use afflux_log::{ReadError, ShardLog};
 use afflux_types::{Error, ErrorKind, Position, Result};
 
@@ -89,6 +89,13 @@ fn apply(table: &mut ProducerTable, header: &Header, body: &[u8]) -> bool {
         };
     }
     if let (Some(producer), Some(stamp)) = (header.producer, header.stamp) {
+        let (checksum, key) = if header.sealed {
+            // Its own checksum is of the sealed bytes; a header that was read has room for this.
+            let head = SealedHead::split(body).map(|(head, _)| head);
+            head.map_or((0, 0), |head| (head.retry, head.key))
+        } else {
+            (header.checksum, 0)
+        };
         table.record(
             producer,
             Taken {
@@ -96,14 +103,15 @@ fn apply(table: &mut ProducerTable, header: &Header, body: &[u8]) -> bool {
                 arrival: stamp.arrival,
                 serial: 0,
                 record_count: header.record_count,
-                checksum: header.checksum,
+                checksum,
+                key,
             },
         );
     }
     false
 }
 
-/// The entries of a slice.
+/// The entries of a slice as the log has it.
 #[derive(Debug)]
 pub(crate) struct Entries<'a> {
     rest: &'a [u8],
@@ -122,7 +130,7 @@ impl<'a> Iterator for Entries<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let entry = Header::decode(self.rest).map_err(|error| {
+        let entry = Header::decode_stored(self.rest).map_err(|error| {
             Error::new(ErrorKind::DataLoss, "read an entry's header").with_source(error)
         });
         let header = match entry {

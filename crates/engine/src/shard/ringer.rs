@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use afflux_types::{Error, Result};
+use afflux_types::Result;
 use parking_lot::{Condvar, Mutex};
 
 use super::signals::Signals;
@@ -29,10 +29,7 @@ impl Ringer {
     pub(crate) fn start() -> Result<Arc<Self>> {
         let ringer = Arc::new(Self::default());
         let worker = Arc::clone(&ringer);
-        let thread = std::thread::Builder::new()
-            .name("afflux-wake".to_owned())
-            .spawn(move || worker.work())
-            .map_err(|error| Error::unavailable("start the wake thread").with_source(error))?;
+        let thread = afflux_log::vital::spawn("afflux-wake", move || worker.work())?;
         *ringer.thread.lock() = Some(thread);
         Ok(ringer)
     }

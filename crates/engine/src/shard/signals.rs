@@ -101,8 +101,9 @@ impl Signals {
 
     /// Wakes the readers, on the ringer's thread.
     pub(super) fn ring_readers(&self) {
-        // Before ringing: an advance from here on must ring again.
-        self.handed_over.store(false, Ordering::SeqCst);
+        // Before ringing: an advance from here on must ring again. A swap, because it also sees what
+        // whoever handed over has published, and with it so does everyone who waits after the ring.
+        self.handed_over.swap(false, Ordering::SeqCst);
         self.readers.notify_waiters();
     }
 
@@ -148,5 +149,55 @@ impl Observer for Signals {
     fn stopped(&self, error: &Error) {
         tracing::error!(error = %error.chain(), "a shard has stopped");
         self.finish(End::Failed(again(error)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever takes a bell first and looks then cannot miss an advance, however many wait.
+    #[tokio::test]
+    async fn an_advance_between_the_look_and_the_wait_is_heard() {
+        let ringer = Ringer::start().unwrap();
+        for others in [0, READERS_FEW, READERS_FEW + 1] {
+            let signals = Signals::new(Arc::clone(&ringer));
+            let _others: Vec<_> = (0..others).map(|_| signals.wait()).collect();
+            for _ in 0..100 {
+                let (ack, read) = (signals.acks(), signals.readers());
+                signals.durable(Watermarks::default());
+                let _waiting = signals.wait();
+                ack.await;
+                read.await;
+            }
+        }
+        ringer.close();
+    }
+
+    /// A ringer that has begun has the shard handed over again by the next advance.
+    #[tokio::test]
+    async fn an_advance_while_the_ringer_rings_is_heard() {
+        let ringer = Ringer::start().unwrap();
+        let signals = Signals::new(Arc::clone(&ringer));
+        let _many: Vec<_> = (0..=READERS_FEW).map(|_| signals.wait()).collect();
+        signals.ring_readers();
+        let read = signals.readers();
+        signals.durable(Watermarks::default());
+        read.await;
+        // A closed ringer leaves the ringing to whoever comes.
+        ringer.close();
+        let read = signals.readers();
+        signals.durable(Watermarks::default());
+        read.await;
+    }
+
+    #[tokio::test]
+    async fn who_comes_after_the_end_learns_of_it() {
+        let signals = Signals::new(Arc::default());
+        let (ack, read, ready) = (signals.acks(), signals.readers(), signals.ready());
+        signals.finish(End::Stopping);
+        tokio::join!(ack, read, ready);
+        signals.finish(End::Expired);
+        assert!(matches!(signals.end(), Some(End::Stopping)));
     }
 }

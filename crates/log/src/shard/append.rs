@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use afflux_entry::{HEADER_LEN, Header, Stamp};
+use afflux_entry::{HEADER_LEN, Header, SEALED_OVERHEAD, Stamp};
 use afflux_types::limits::ENTRY_BODY_BYTES_MAX;
 use afflux_types::{Error, ServerTime};
 use bytes::Bytes;
@@ -206,9 +206,11 @@ fn check(header: &Header, body: &[Bytes]) -> Result<(), AppendError> {
             "the entry's body has {len} bytes; its header says {claimed}"
         ))));
     }
-    if len > ENTRY_BODY_BYTES_MAX {
+    let overhead = if header.sealed { SEALED_OVERHEAD } else { 0 };
+    let max = ENTRY_BODY_BYTES_MAX + overhead;
+    if len > max {
         return Err(AppendError::Invalid(Error::invalid(format!(
-            "the entry's body has {len} bytes; the limit is {ENTRY_BODY_BYTES_MAX}"
+            "the entry's body has {len} bytes; the limit is {max}"
         ))));
     }
     debug_assert_eq!(header.entry_len(), HEADER_LEN + len);

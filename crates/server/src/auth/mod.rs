@@ -2,10 +2,12 @@
 //!
 //! A client proves itself with a token's secret in the first frame of each QUIC stream, or with a
 //! client certificate that names a token. What that token allows is checked per activity and name.
+//! Requests of the AWS-compatible APIs are signed with the secret of a key instead.
 //!
 //! Invariants: without any credentials configured everybody may do everything, and then
 //! [`check_addresses`] allows loopback only; a secret is compared by its SHA-256 in constant time.
 
+mod key;
 mod pattern;
 
 use std::net::{IpAddr, SocketAddr};
@@ -20,6 +22,9 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::config::{Config, Right, Token};
 use pattern::Pattern;
 
+pub(crate) use key::Key;
+use key::Keys;
+
 const SECRET_CHARS_MIN: usize = 16;
 const SHA256_BYTES: usize = 32;
 
@@ -28,6 +33,7 @@ const SHA256_BYTES: usize = 32;
 pub(crate) struct Access {
     /// Empty only if nobody needs to prove anything.
     grants: Vec<Arc<Grant>>,
+    keys: Keys,
     open: bool,
 }
 
@@ -58,10 +64,22 @@ impl Access {
             }
             grants.push(Arc::new(grant));
         }
+        let keys = Keys::new(&config.credentials)?;
         Ok(Self {
-            open: grants.is_empty() && !certificates,
+            open: grants.is_empty() && keys.is_empty() && !certificates,
             grants,
+            keys,
         })
+    }
+
+    /// Whether nobody needs to prove anything.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// The key that requests are signed with under this id.
+    pub(crate) fn key(&self, id: &str) -> Option<&Arc<Key>> {
+        self.keys.get(id)
     }
 
     /// Whether clients need a certificate because no token has a secret.
@@ -225,10 +243,12 @@ pub(crate) fn check_addresses(config: &Config) -> Result<()> {
         token.rights.contains(&Right::Metrics)
             && (token.sha256.is_some() || token.secret_file.is_some())
     };
-    if !is_loopback(http) && !config.tokens.iter().any(is_metrics) {
+    let signed = !config.credentials.is_empty();
+    if !is_loopback(http) && !signed && !config.tokens.iter().any(is_metrics) {
         return Err(Error::invalid(format!(
-            "http.listen is {http}, which is not a loopback address, and no token has a secret and \
-             the right \"metrics\"; add one to the configuration, or listen on 127.0.0.1"
+            "http.listen is {http}, which is not a loopback address, there are no [[credentials]] and \
+             no token has a secret and the right \"metrics\"; add one of them to the configuration, \
+             or listen on 127.0.0.1"
         )));
     }
     Ok(())

@@ -1,8 +1,8 @@
-//! Names with `*` for any characters.
+//! Names, and actions, with `*` for any characters.
 
 use afflux_types::{Error, Result};
 
-/// A pattern for the names of streams.
+/// A pattern for the names of streams or of actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern(Box<str>);
 
@@ -10,15 +10,27 @@ pub(crate) struct Pattern(Box<str>);
 const PATTERN_BYTES_MAX: usize = 256;
 
 impl Pattern {
+    /// A pattern for the names of streams.
     pub(crate) fn new(text: &str) -> Result<Self> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '*');
-        if text.is_empty() || text.len() > PATTERN_BYTES_MAX || !text.chars().all(allowed) {
-            return Err(Error::invalid(format!(
-                "{text:?} is not a pattern for stream names: 1 to {PATTERN_BYTES_MAX} letters, \
-                 digits, '_', '.', '-' and '*'"
-            )));
+        if is_pattern(text, allowed) {
+            return Ok(Self(text.into()));
         }
-        Ok(Self(text.into()))
+        Err(Error::invalid(format!(
+            "{text:?} is not a pattern for stream names: 1 to {PATTERN_BYTES_MAX} letters, digits, \
+             '_', '.', '-' and '*'"
+        )))
+    }
+
+    /// A pattern for actions, which are a service and an operation with a colon between them.
+    pub(crate) fn action(text: &str) -> Result<Self> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '*');
+        if is_pattern(text, allowed) && (text == "*" || text.contains(':')) {
+            return Ok(Self(text.into()));
+        }
+        Err(Error::invalid(format!(
+            "{text:?} is not a pattern for actions such as \"kinesis:PutRecords\", \"kinesis:*\" or \"*\""
+        )))
     }
 
     /// Whether `name` fits. Takes at most `pattern × name` steps, whatever both hold.
@@ -49,6 +61,10 @@ impl Pattern {
         }
         pattern.iter().skip(p).all(|c| *c == b'*')
     }
+}
+
+fn is_pattern(text: &str, allowed: impl Fn(char) -> bool) -> bool {
+    (1..=PATTERN_BYTES_MAX).contains(&text.len()) && text.chars().all(allowed)
 }
 
 #[cfg(test)]
@@ -83,6 +99,17 @@ mod tests {
     fn patterns_that_fit_no_name_are_refused() {
         for bad in ["", "a/b", "ä", &"*".repeat(257)] {
             assert!(Pattern::new(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn actions_name_a_service() {
+        let puts = Pattern::action("kinesis:Put*").unwrap();
+        assert!(puts.matches("kinesis:PutRecords"));
+        assert!(!puts.matches("kinesis:GetRecords") && !puts.matches("firehose:PutRecord"));
+        assert!(Pattern::action("*").unwrap().matches("kinesis:GetRecords"));
+        for bad in ["", "PutRecords", "kinesis:Put-", "Put*"] {
+            assert!(Pattern::action(bad).is_err(), "{bad:?} was accepted");
         }
     }
 }

@@ -32,6 +32,18 @@ fn without_credentials_everybody_may_do_everything() {
 }
 
 #[test]
+fn a_credential_closes_the_server_for_everybody_else() {
+    let config = Config {
+        credentials: vec![key::tests::credential("KEY", &["*"], &["*"])],
+        ..Config::default()
+    };
+    let access = Access::new(&config).unwrap();
+    assert!(!access.is_open());
+    assert!(access.identify("", None).is_err());
+    assert!(access.key("KEY").is_some() && access.key("key").is_none());
+}
+
+#[test]
 fn a_token_allows_its_rights_on_its_streams_and_no_more() {
     let access = Access::new(&config(vec![
         token(
@@ -137,6 +149,9 @@ fn addresses_beyond_loopback_need_credentials() {
     open.http.listen = SocketAddr::from(([192, 0, 2, 1], 80));
     let error = check_addresses(&open).unwrap_err();
     assert!(error.message().contains("metrics"), "{error}");
+    let mut signed = open.clone();
+    signed.credentials = vec![key::tests::credential("KEY", &["*"], &["*"])];
+    assert!(check_addresses(&signed).is_ok());
     open.tokens.push(token("m", "t", &[Right::Metrics], &["*"]));
     assert!(check_addresses(&open).is_ok());
 }

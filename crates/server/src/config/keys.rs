@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use afflux_types::limits::{RETENTION_HOURS_DEFAULT, RETENTION_HOURS_MAX, RETENTION_HOURS_MIN};
 
-use super::section::LogFormat;
+use super::section::{HttpTls, LogFormat};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -22,28 +22,54 @@ section! {
         /// server to the network by accident. Port 0 lets the system choose one.
         listen: SocketAddr = loopback(4433);
         /// The largest UDP payload in bytes that path discovery tries beyond loopback.
-        /// Larger packets double the throughput of jumbo networks; elsewhere the probes are lost
-        /// now and then and nothing else happens.
-        mtu_max: u64 = 6_500, in 1_200..=6_500;
+        /// The default is what an Ethernet carries. On a network with jumbo frames 8,900 doubles the
+        /// throughput; elsewhere its probes are lost now and then and nothing else happens.
+        mtu_max: u64 = 1_452, in 1_200..=32_700;
         /// Bytes that may be under way to the server on one QUIC stream.
         /// More is faster over long distances: throughput is at most this per round trip. Costs
         /// as much memory per stream in the worst case; a connection as a whole may use twice
         /// as much.
         window_bytes: u64 = 8 * MIB, in 64 * KIB..=64 * MIB;
         /// Bytes of each of the UDP socket's two buffers.
-        /// Small buffers lose packets under load. The kernel cuts it to `net.core.rmem_max` and
-        /// `net.core.wmem_max`; a warning in the log says so.
+        /// Small buffers lose packets under load. Without the capability `CAP_NET_ADMIN` the kernel
+        /// cuts it to `net.core.rmem_max` and `net.core.wmem_max`; below 1 MiB the log warns of it.
         socket_buffer_bytes: u64 = 8 * MIB, in 64 * KIB..=256 * MIB;
     }
 }
 
 section! {
-    /// HTTP: health and metrics.
+    /// HTTP/1.1 and HTTP/2: the AWS-compatible APIs, health and metrics.
     "http" => Http, HttpLayer {
         /// The TCP address to listen on.
-        /// An address that is not loopback needs a token with the right "metrics", which /metrics
-        /// then asks for as a bearer. It is not encrypted: put a proxy with TLS in front of it.
+        /// An address that is not loopback needs credentials for the APIs, or a token with the right
+        /// "metrics", which /metrics then asks for as a bearer.
         listen: SocketAddr = loopback(4567);
+        /// Who may speak without TLS on the port, which recognizes by itself who does.
+        /// "auto": clients on this machine, such as a proxy. "optional": everybody; requests are
+        /// signed then, but everybody on the way reads the records. "required": nobody.
+        tls: HttpTls = HttpTls::Auto;
+    }
+}
+
+section! {
+    /// What the AWS-compatible APIs say of themselves.
+    "aws" => Aws, AwsLayer {
+        /// The region in names of resources, and the one that signatures must be made for.
+        region: String = "us-east-1".to_owned();
+        /// The twelve digits of the account in names of resources.
+        account: String = "000000000000".to_owned();
+    }
+}
+
+section! {
+    /// Kinesis Data Streams.
+    "kinesis" => Kinesis, KinesisLayer {
+        /// Whether the shards of streams that are made through this API take no more than those of
+        /// AWS: 1 MiB and 1,000 records a second in, 2 MiB and 5 calls a second out.
+        /// Without, programs never meet the throttling that they will meet there.
+        throttled: bool = true;
+        /// Open shards of all streams together that this API makes.
+        shards_max: u64 = 20_000, in 1..=1_000_000;
     }
 }
 
@@ -75,14 +101,26 @@ section! {
         /// Seconds without a packet after which a connection is closed.
         /// Clients send a packet before that; less notices dead cameras sooner.
         idle_seconds: u64 = 30, in 2..=3_600;
-        /// Seconds in which a handshake must end, and a QUIC stream must say what it wants.
+        /// Seconds in which a handshake must end, a QUIC stream must say what it wants, and an HTTP
+        /// connection must send the head of its first request.
         /// A client that does not is disconnected.
         handshake_seconds: u64 = 10, in 1..=60;
         /// Bytes that one producer may have sent and not yet got acknowledged.
         /// More hides a slow disk; costs as much memory per producing stream in the worst case.
         unacked_bytes: u64 = 16 * MIB, in 64 * KIB..=64 * MIB;
         /// HTTP connections at once; the next ones wait.
-        http_connections: u64 = 1_024, in 1..=65_536;
+        /// Some clients take one for each subscription. A busy one costs some 100 KiB.
+        http_connections: u64 = 4_096, in 1..=65_536;
+        /// Requests at once of one HTTP/2 connection; clients keep to it.
+        http_streams: u64 = 1_024, in 1..=65_536;
+        /// Seconds after which an HTTP connection without a request is closed, and one whose client
+        /// takes nothing of an answer.
+        http_idle_seconds: u64 = 180, in 1..=3_600;
+        /// Seconds in which the body of an HTTP request must arrive.
+        http_body_seconds: u64 = 60, in 1..=3_600;
+        /// Bytes that the bodies of all HTTP requests under way may take together; others wait.
+        /// One request takes at most 16 MiB.
+        http_bodies_bytes: u64 = 256 * MIB, in 16 * MIB..=64 * KIB * MIB;
     }
 }
 
@@ -97,6 +135,17 @@ section! {
         segment_bytes_max: u64 = 64 * MIB, in MIB..=1_024 * MIB;
         /// Hours for which a stream keeps its records if its creator names none.
         retention_hours: u64 = RETENTION_HOURS_DEFAULT, in RETENTION_HOURS_MIN..=RETENTION_HOURS_MAX;
+    }
+}
+
+section! {
+    /// Keys for streams whose records are encrypted on disk.
+    "encryption" => Encryption, EncryptionLayer {
+        /// A directory of master keys: `<key id>.key` with 32 bytes in hex or Base64 and mode 0600, and
+        /// `aliases` with a line `alias/<name> <key id>` for each alias.
+        /// Empty: no stream can be encrypted, and none that is can be read. It must not be in `data_dir`:
+        /// whoever takes the disk would have the keys. Without a key's file its streams cannot be read.
+        keyring: PathBuf = PathBuf::new();
     }
 }
 

@@ -5,6 +5,7 @@
 
 #[macro_use]
 mod section;
+mod credential;
 mod keys;
 mod token;
 
@@ -15,11 +16,14 @@ use std::path::{Path, PathBuf};
 use afflux_types::{Error, Result};
 use serde::Deserialize;
 
-pub use keys::{Http, Limits, Log, Quic, Storage, Tls};
-pub use section::LogFormat;
+pub use credential::{Credential, Secret};
+pub use keys::{Aws, Encryption, Http, Kinesis, Limits, Log, Quic, Storage, Tls};
+pub use section::{HttpTls, LogFormat};
 pub use token::{Right, Token};
 
-use keys::{HttpLayer, LimitsLayer, LogLayer, QuicLayer, StorageLayer, TlsLayer};
+use keys::{
+    AwsLayer, EncryptionLayer, HttpLayer, KinesisLayer, LimitsLayer, LogLayer, QuicLayer, StorageLayer, TlsLayer,
+};
 use section::Key;
 
 /// The settings of a server, complete and checked.
@@ -31,16 +35,25 @@ pub struct Config {
     pub quic: Quic,
     /// HTTP.
     pub http: Http,
+    /// What the AWS-compatible APIs say of themselves.
+    pub aws: Aws,
+    /// Kinesis Data Streams.
+    pub kinesis: Kinesis,
     /// Certificates.
     pub tls: Tls,
     /// What clients may take.
     pub limits: Limits,
     /// The log on disk.
     pub storage: Storage,
+    /// Keys for what is encrypted on disk.
+    pub encryption: Encryption,
     /// Log lines.
     pub log: Log,
-    /// Who may do what; empty: everybody everything, on loopback only.
+    /// Who may do what. Without tokens, credentials and `tls.client_ca`, everybody may do everything,
+    /// on loopback only.
     pub tokens: Vec<Token>,
+    /// Who may do what through the AWS-compatible APIs.
+    pub credentials: Vec<Credential>,
 }
 
 /// What the command line says; comes before everything else.
@@ -61,11 +74,15 @@ struct Layer {
     data_dir: Option<PathBuf>,
     quic: QuicLayer,
     http: HttpLayer,
+    aws: AwsLayer,
+    kinesis: KinesisLayer,
     tls: TlsLayer,
     limits: LimitsLayer,
     storage: StorageLayer,
+    encryption: EncryptionLayer,
     log: LogLayer,
     tokens: Option<Vec<Token>>,
+    credentials: Option<Vec<Credential>>,
 }
 
 const DATA_DIR_DEFAULT: &str = "data";
@@ -77,11 +94,15 @@ impl Default for Config {
             data_dir: DATA_DIR_DEFAULT.into(),
             quic: Quic::default(),
             http: Http::default(),
+            aws: Aws::default(),
+            kinesis: Kinesis::default(),
             tls: Tls::default(),
             limits: Limits::default(),
             storage: Storage::default(),
+            encryption: Encryption::default(),
             log: Log::default(),
             tokens: Vec::new(),
+            credentials: Vec::new(),
         }
     }
 }
@@ -103,7 +124,10 @@ impl Config {
                 listen: flags.quic,
                 ..QuicLayer::default()
             },
-            http: HttpLayer { listen: flags.http },
+            http: HttpLayer {
+                listen: flags.http,
+                ..HttpLayer::default()
+            },
             ..Layer::default()
         };
         let environment = Layer::from_environment(environment)?;
@@ -123,12 +147,17 @@ impl Config {
         let _ = writeln!(text, "#data_dir = {DATA_DIR_DEFAULT:?}");
         document(&mut text, Quic::SECTION, Quic::ABOUT, Quic::keys());
         document(&mut text, Http::SECTION, Http::ABOUT, Http::keys());
+        document(&mut text, Aws::SECTION, Aws::ABOUT, Aws::keys());
+        document(&mut text, Kinesis::SECTION, Kinesis::ABOUT, Kinesis::keys());
         document(&mut text, Tls::SECTION, Tls::ABOUT, Tls::keys());
         document(&mut text, Limits::SECTION, Limits::ABOUT, Limits::keys());
         document(&mut text, Storage::SECTION, Storage::ABOUT, Storage::keys());
+        document(&mut text, Encryption::SECTION, Encryption::ABOUT, Encryption::keys());
         document(&mut text, Log::SECTION, Log::ABOUT, Log::keys());
         text.push('\n');
         text.push_str(token::DOCUMENTATION);
+        text.push('\n');
+        text.push_str(credential::DOCUMENTATION);
         text
     }
 
@@ -139,6 +168,8 @@ impl Config {
     pub fn check(&self) -> Result<()> {
         self.quic.check()?;
         self.http.check()?;
+        self.aws.check()?;
+        self.kinesis.check()?;
         self.limits.check()?;
         self.storage.check()?;
         let Storage {
@@ -150,6 +181,19 @@ impl Config {
             return Err(Error::invalid(format!(
                 "configuration key storage.segment_bytes_min is {min}, more than \
                  storage.segment_bytes_max, which is {max}"
+            )));
+        }
+        let Aws { region, account } = &self.aws;
+        if account.len() != 12 || !account.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(Error::invalid(format!(
+                "configuration key aws.account is {account:?}; it must be twelve digits"
+            )));
+        }
+        let in_region = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        if region.is_empty() || region.len() > 32 || !region.bytes().all(in_region) {
+            return Err(Error::invalid(format!(
+                "configuration key aws.region is {region:?}; it must be 1 to 32 small letters, \
+                 digits and '-'"
             )));
         }
         let given = |path: &Path| !path.as_os_str().is_empty();
@@ -166,11 +210,15 @@ impl Config {
             data_dir: layer.data_dir.unwrap_or_else(|| DATA_DIR_DEFAULT.into()),
             quic: Quic::resolve(layer.quic)?,
             http: Http::resolve(layer.http)?,
+            aws: Aws::resolve(layer.aws)?,
+            kinesis: Kinesis::resolve(layer.kinesis)?,
             tls: Tls::resolve(layer.tls)?,
             limits: Limits::resolve(layer.limits)?,
             storage: Storage::resolve(layer.storage)?,
+            encryption: Encryption::resolve(layer.encryption)?,
             log: Log::resolve(layer.log)?,
             tokens: layer.tokens.unwrap_or_default(),
+            credentials: layer.credentials.unwrap_or_default(),
         };
         config.check()?;
         Ok(config)
@@ -211,9 +259,12 @@ impl Layer {
                 }
                 Some(("quic", key)) => layer.quic.set(key, &text),
                 Some(("http", key)) => layer.http.set(key, &text),
+                Some(("aws", key)) => layer.aws.set(key, &text),
+                Some(("kinesis", key)) => layer.kinesis.set(key, &text),
                 Some(("tls", key)) => layer.tls.set(key, &text),
                 Some(("limits", key)) => layer.limits.set(key, &text),
                 Some(("storage", key)) => layer.storage.set(key, &text),
+                Some(("encryption", key)) => layer.encryption.set(key, &text),
                 Some(("log", key)) => layer.log.set(key, &text),
                 _ => continue,
             };
@@ -240,11 +291,15 @@ impl Layer {
             data_dir: self.data_dir.or(lower.data_dir),
             quic: self.quic.or(lower.quic),
             http: self.http.or(lower.http),
+            aws: self.aws.or(lower.aws),
+            kinesis: self.kinesis.or(lower.kinesis),
             tls: self.tls.or(lower.tls),
             limits: self.limits.or(lower.limits),
             storage: self.storage.or(lower.storage),
+            encryption: self.encryption.or(lower.encryption),
             log: self.log.or(lower.log),
             tokens: self.tokens.or(lower.tokens),
+            credentials: self.credentials.or(lower.credentials),
         }
     }
 }

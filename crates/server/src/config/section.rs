@@ -47,6 +47,33 @@ impl FromStr for LogFormat {
     }
 }
 
+/// Who may speak to the HTTP port without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HttpTls {
+    /// Clients on this machine.
+    Auto,
+    /// Everybody.
+    Optional,
+    /// Nobody.
+    Required,
+}
+
+impl FromStr for HttpTls {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "optional" => Ok(Self::Optional),
+            "required" => Ok(Self::Required),
+            _ => Err(format!(
+                "{text:?} is not a choice for TLS; write \"auto\", \"optional\" or \"required\""
+            )),
+        }
+    }
+}
+
 /// A value that a key can have.
 pub(crate) trait Value: Sized {
     /// Reads the text of an environment variable.
@@ -94,6 +121,31 @@ impl Value for SocketAddr {
 
     fn to_toml(&self) -> String {
         format!("\"{self}\"")
+    }
+}
+
+impl Value for bool {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| format!("{text:?} is neither true nor false"))
+    }
+
+    fn to_toml(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for HttpTls {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+
+    fn to_toml(&self) -> String {
+        match self {
+            Self::Auto => "\"auto\"".to_owned(),
+            Self::Optional => "\"optional\"".to_owned(),
+            Self::Required => "\"required\"".to_owned(),
+        }
     }
 }
 

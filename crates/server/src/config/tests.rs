@@ -39,6 +39,7 @@ fn documented_values_are_the_defaults() {
     let layer = Layer::from_toml(&uncommented()).unwrap();
     let mut config = Config::resolve(layer).unwrap();
     assert_eq!(config.tokens.remove(0).name, "cameras");
+    assert_eq!(config.credentials.remove(0).access_key_id, "ORDERS");
     assert_eq!(config, Config::default());
     let commented = Layer::from_toml(&Config::documented_toml()).unwrap();
     assert_eq!(Config::resolve(commented).unwrap(), Config::default());
@@ -89,17 +90,49 @@ fn unknown_keys_are_refused_by_name() {
 
 #[test]
 fn values_outside_their_limits_name_key_and_limit() {
-    let environment = variables(&[("AFFLUX_QUIC_MTU_MAX", "9000")]);
+    let environment = variables(&[("AFFLUX_QUIC_MTU_MAX", "40000")]);
     let error = Config::load(Flags::default(), environment, None).unwrap_err();
     assert_eq!(
         error.message(),
-        "configuration key quic.mtu_max is 9000; it must be 1200 to 6500"
+        "configuration key quic.mtu_max is 40000; it must be 1200 to 32700"
     );
     let environment = variables(&[
         ("AFFLUX_STORAGE_SEGMENT_BYTES_MIN", "33554432"),
         ("AFFLUX_STORAGE_SEGMENT_BYTES_MAX", "1048576"),
     ]);
     assert!(Config::load(Flags::default(), environment, None).is_err());
+}
+
+#[test]
+fn choices_are_read_from_the_environment() {
+    let environment = variables(&[
+        ("AFFLUX_HTTP_TLS", "required"),
+        ("AFFLUX_KINESIS_THROTTLED", "false"),
+        ("AFFLUX_AWS_REGION", "eu-central-1"),
+    ]);
+    let config = Config::load(Flags::default(), environment, None).unwrap();
+    assert_eq!(config.http.tls, HttpTls::Required);
+    assert!(!config.kinesis.throttled);
+    for (name, value, says) in [
+        ("AFFLUX_HTTP_TLS", "on", "is not a choice for TLS"),
+        ("AFFLUX_KINESIS_THROTTLED", "1", "neither true nor false"),
+        ("AFFLUX_AWS_REGION", "Europe", "aws.region"),
+        ("AFFLUX_AWS_ACCOUNT", "1234", "twelve digits"),
+    ] {
+        let error = Config::load(Flags::default(), variables(&[(name, value)]), None).unwrap_err();
+        assert!(error.message().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn credentials_are_read_and_their_secrets_never_shown() {
+    let text = "[[credentials]]\naccess_key_id = 'A'\nsecret = 'swordfish'\nactions = ['*']\n";
+    let layer = Layer::from_toml(text).unwrap();
+    let credential = layer.credentials.unwrap().remove(0);
+    assert_eq!(credential.streams, ["*"]);
+    assert_eq!(credential.secret.as_ref().unwrap().expose(), "swordfish");
+    assert!(!format!("{credential:?}").contains("swordfish"));
+    assert!(Layer::from_toml(&text.replace("actions", "rights")).is_err());
 }
 
 #[test]

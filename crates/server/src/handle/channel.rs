@@ -15,6 +15,8 @@ const CHUNKS: usize = 64;
 pub(crate) enum End {
     /// The client left or broke off; nobody is there to tell.
     Lost,
+    /// The server stops and the client does not read: only a reset reaches it.
+    Stalled,
     /// The client is to be told.
     Failed(Error),
 }
@@ -165,6 +167,13 @@ impl Writer {
         let _ = self.send.finish();
     }
 
+    /// Breaks this direction off, with the code of `kind`; what is still on its way is dropped.
+    pub(super) fn reset(&mut self, kind: ErrorKind) {
+        self.is_finished = true;
+        // It is closed already: nothing to reset.
+        let _ = self.send.reset(kind_code(kind));
+    }
+
     /// Waits until the client has everything, or wants no more.
     pub(super) async fn delivered(&self) {
         let _ = self.send.stopped().await;
@@ -174,8 +183,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.is_finished {
-            // It is closed already: nothing to reset.
-            let _ = self.send.reset(kind_code(ErrorKind::Internal));
+            self.reset(ErrorKind::Internal);
         }
     }
 }

@@ -2,7 +2,8 @@
 //! the activity that the frame names.
 //!
 //! A handler returns when its activity ends. An [`End::Failed`] is told to the client in a Failure
-//! frame, here and nowhere else; an [`End::Lost`] has nobody to tell.
+//! frame, here and nowhere else; an [`End::Lost`] has nobody to tell. A client that does not read
+//! cannot be told either: when the server stops, it soon gets a reset ([`End::Stalled`]).
 
 mod admin;
 mod channel;
@@ -40,6 +41,9 @@ const RETRY_AFTER_STOP_MS: u32 = 1_000;
 const RETRY_AFTER_MS: u32 = 100;
 /// A client gets this long to take a last frame while the server stops.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// A write that waits for its client gets this long when the server stops: a client that reads makes
+/// room within a round trip, around the world if need be.
+const STALLED_AFTER: Duration = Duration::from_millis(300);
 
 /// One connection's peer.
 pub(crate) struct Client {
@@ -89,6 +93,7 @@ pub(crate) async fn serve(
     };
     let mut writer = Writer::new(send);
     let mut last_sequence = 0;
+    let stopping_at_end = stopping.clone();
     let opened = match first {
         Err(_) => return close_idle(&client.connection, seconds),
         Ok(first) => first.and_then(|frame| Ok(identify(frame, &client)?)),
@@ -114,7 +119,8 @@ pub(crate) async fn serve(
             outcome
         }
     };
-    finish(reader, writer, outcome, last_sequence, &client.state).await;
+    let about = (&*client, stopping_at_end);
+    finish(reader, writer, outcome, last_sequence, about).await;
 }
 
 fn identify(frame: Frame, client: &Client) -> Result<(Activity, Identity), Error> {
@@ -159,12 +165,31 @@ fn shown(name: &str) -> &str {
 }
 
 async fn run(exchange: &mut Exchange, activity: Activity) -> Outcome {
+    let stopping = exchange.stopping.clone();
     match activity {
+        // What these took has to be acknowledged, however long the disk takes.
         Activity::Produce(request) => produce::run(exchange, request).await,
-        Activity::Subscribe(request) => subscribe::run(exchange, request).await,
         Activity::Upload(request) => upload::run(exchange, request).await,
-        Activity::Fetch(request) => fetch::run(exchange, request).await,
         Activity::Admin(request) => admin::run(exchange, request).await,
+        // These owe nothing.
+        Activity::Subscribe(request) => {
+            unless_stalled(stopping, subscribe::run(exchange, request)).await
+        }
+        Activity::Fetch(request) => unless_stalled(stopping, fetch::run(exchange, request)).await,
+    }
+}
+
+/// Gives up on `work` when the server stops and `work` does not end by itself soon: then it waits for a
+/// client that does not read.
+async fn unless_stalled(mut stopping: Stopping, work: impl Future<Output = Outcome>) -> Outcome {
+    let overdue = async {
+        stopping.wait().await;
+        tokio::time::sleep(STALLED_AFTER).await;
+    };
+    tokio::select! {
+        biased;
+        outcome = work => outcome,
+        () = overdue => Err(End::Stalled),
     }
 }
 
@@ -174,26 +199,39 @@ async fn finish(
     mut writer: Writer,
     outcome: Outcome,
     last_sequence: u64,
-    state: &State,
+    (client, stopping): (&Client, Stopping),
 ) {
     let error = match outcome {
-        Ok(()) => None,
+        Ok(()) => return writer.finish(),
         Err(End::Lost) => return,
-        Err(End::Failed(error)) => Some(error),
+        Err(End::Stalled) => return reset(reader, writer, client).await,
+        Err(End::Failed(error)) => error,
     };
-    if let Some(error) = &error {
-        report(error);
-        state.metrics.failed(error.kind());
-        if writer.frame(failure(error, last_sequence)).await.is_err() {
-            return;
-        }
-        reader.stop(error);
+    report(&error);
+    client.state.metrics.failed(error.kind());
+    let telling = writer.frame(failure(&error, last_sequence));
+    match unless_stalled(stopping, telling).await {
+        Ok(()) => {}
+        Err(End::Stalled) => return reset(reader, writer, client).await,
+        Err(End::Lost | End::Failed(_)) => return,
     }
+    reader.stop(&error);
     writer.finish();
-    if error.is_some_and(|error| error.kind() == ErrorKind::Unavailable) {
+    if error.kind() == ErrorKind::Unavailable {
         // The connection is about to close: the last frame has to get out first.
         let _ = tokio::time::timeout(FAREWELL, writer.delivered()).await;
     }
+}
+
+/// Breaks off both directions, because the server stops and the client does not read.
+async fn reset(mut reader: Reader, mut writer: Writer, client: &Client) {
+    let error = Error::unavailable("the server is stopping");
+    tracing::debug!("the client did not read until the server stopped");
+    client.state.metrics.failed(error.kind());
+    reader.stop(&error);
+    writer.reset(error.kind());
+    // The connection is about to close, and that would drop what has not left.
+    tokio::time::sleep(client.connection.rtt().min(STALLED_AFTER)).await;
 }
 
 fn failure(error: &Error, last_sequence: u64) -> Failure {

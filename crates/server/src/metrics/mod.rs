@@ -57,6 +57,14 @@ struct StatusLabel {
     status: u16,
 }
 
+/// One operation of an AWS-compatible API, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabel {
+    service: &'static str,
+    operation: &'static str,
+    class: &'static str,
+}
+
 /// Everything that is counted.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -73,6 +81,9 @@ pub(crate) struct Metrics {
     pub(crate) panics_total: Count,
     failures: Family<KindLabel, Count>,
     requests: Family<StatusLabel, Count>,
+    operations: Family<OperationLabel, Count>,
+    http_received: Count,
+    http_sent: Count,
 }
 
 /// One direction of the data.
@@ -122,12 +133,17 @@ impl Metrics {
             "HTTP requests answered",
             metrics.requests.clone(),
         );
+        registry.register(
+            "http_operations",
+            "Operations of the AWS-compatible APIs answered",
+            metrics.operations.clone(),
+        );
         registry.register_collector(Box::new(sampled::Sampled::new(sample)));
         metrics
     }
 
     /// The plain counters with their names and what they count.
-    fn counters(&self) -> [(&'static str, &'static str, Count); 10] {
+    fn counters(&self) -> [(&'static str, &'static str, Count); 12] {
         [
             (
                 "connections",
@@ -175,6 +191,16 @@ impl Metrics {
                 self.lagged_total.clone(),
             ),
             (
+                "http_request_bytes",
+                "Bytes of the bodies of requests",
+                self.http_received.clone(),
+            ),
+            (
+                "http_response_bytes",
+                "Bytes of the bodies of answers",
+                self.http_sent.clone(),
+            ),
+            (
                 "panics",
                 "Panics that ended one connection or request",
                 self.panics_total.clone(),
@@ -204,11 +230,44 @@ impl Metrics {
         self.requests.get_or_create(&StatusLabel { status }).inc();
     }
 
+    /// Counts an answered operation; both names are from the service's own list.
+    pub(crate) fn operated(&self, service: &'static str, operation: &'static str, status: u16) {
+        let label = OperationLabel {
+            service,
+            operation,
+            class: class(status),
+        };
+        self.operations.get_or_create(&label).inc();
+    }
+
+    /// Counts the body of an HTTP request.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.http_received
+            .inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// Counts a piece of the body of an HTTP answer.
+    pub(crate) fn replied(&self, bytes: usize) {
+        self.http_sent
+            .inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
     /// Everything as text.
     pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::with_capacity(16 << 10);
         text::encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+/// The first digit of a status, as people write it.
+fn class(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
     }
 }
 
@@ -238,6 +297,8 @@ mod tests {
         metrics.ingest.add(100, 3);
         metrics.failed(ErrorKind::Denied);
         metrics.requested(404);
+        metrics.operated("kinesis", "PutRecords", 400);
+        metrics.received(7);
         let guard = metrics.begin(Activity::Produce);
         let text = metrics.encode().unwrap();
         for line in [
@@ -245,6 +306,8 @@ mod tests {
             "afflux_ingest_records_total 3",
             "afflux_failures_total{kind=\"denied\"} 1",
             "afflux_http_requests_total{status=\"404\"} 1",
+            "afflux_http_operations_total{service=\"kinesis\",operation=\"PutRecords\",class=\"4xx\"} 1",
+            "afflux_http_request_bytes_total 7",
             "afflux_activities{activity=\"produce\"} 1",
             "afflux_archive_lag_seconds{stream=\"orders\"} 1.5",
             "afflux_log_rounds_total 0",

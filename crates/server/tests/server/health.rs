@@ -20,7 +20,7 @@ async fn exchange(to: SocketAddr, request: &str) -> String {
     answer
 }
 
-async fn get(to: SocketAddr, path: &str) -> String {
+pub(crate) async fn get(to: SocketAddr, path: &str) -> String {
     exchange(
         to,
         &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),

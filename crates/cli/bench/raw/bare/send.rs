@@ -1,19 +1,19 @@
 //! The client's role: connects, asks for one load, and measures it from the first request to the last confirmation.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use afflux_quic::{Side, transport_config};
+use afflux_wire::transport::Profile;
 use anyhow::{Context as _, Result, bail};
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, VarInt};
+use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, RecvStream, SendStream, VarInt};
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use tokio::task::JoinSet;
 
 use super::super::Stopwatch;
 use super::super::process::own_cpu;
-use super::super::transport::TransportProfile;
 use super::request::Task;
 use super::{
     ALPN, Latency, Load, Packets, Ready, Report, SERVER_NAME, Threads, echo, memory_peak_bytes,
@@ -25,7 +25,7 @@ use super::{
 /// # Errors
 /// If the server cannot be reached, a connection breaks, or the counts of the two sides differ.
 pub(crate) fn send(
-    profile: &TransportProfile,
+    profile: &Profile,
     threads: Threads,
     server: &Ready,
     load: Load,
@@ -44,18 +44,13 @@ struct Outcome {
     latency: Option<Latency>,
 }
 
-async fn run(
-    profile: &TransportProfile,
-    server: &Ready,
-    load: Load,
-    limit: Duration,
-) -> Result<Report> {
-    let local: SocketAddr = if server.address.is_ipv4() {
-        (Ipv4Addr::UNSPECIFIED, 0).into()
-    } else {
-        (Ipv6Addr::UNSPECIFIED, 0).into()
-    };
-    let mut endpoint = profile.endpoint(local, None)?;
+async fn run(profile: &Profile, server: &Ready, load: Load, limit: Duration) -> Result<Report> {
+    let mut endpoint = afflux_quic::bind(
+        afflux_quic::local_address(server.address),
+        profile.socket_buffer_bytes,
+        EndpointConfig::default(),
+        None,
+    )?;
     endpoint.set_default_client_config(trust(profile, server)?);
     let count = match load {
         Load::Fanout { connections, .. } => connections,
@@ -216,7 +211,7 @@ async fn connect(endpoint: &Endpoint, server: &Ready) -> Result<Connection> {
 }
 
 /// Trusts the certificate of this server and no other.
-fn trust(profile: &TransportProfile, server: &Ready) -> Result<ClientConfig> {
+fn trust(profile: &Profile, server: &Ready) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from(server.certificate.clone()))
@@ -230,6 +225,6 @@ fn trust(profile: &TransportProfile, server: &Ready) -> Result<ClientConfig> {
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let crypto = QuicClientConfig::try_from(tls).context("use TLS for QUIC")?;
     let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(Arc::new(profile.config()?));
+    config.transport_config(Arc::new(transport_config(profile, Side::Client)?));
     Ok(config)
 }

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use afflux_quic::{Side, transport_config};
+use afflux_wire::transport::Profile;
 use anyhow::{Context as _, Result, anyhow};
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Connection, RecvStream, SendStream, ServerConfig};
+use quinn::{Connection, EndpointConfig, RecvStream, SendStream, ServerConfig};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls_pki_types::PrivateKeyDer;
 use tokio::task::JoinSet;
@@ -14,7 +16,6 @@ use tokio::time::timeout;
 
 use super::super::Stopwatch;
 use super::super::process::own_cpu;
-use super::super::transport::TransportProfile;
 use super::fanout::Pushes;
 use super::request::Task;
 use super::{ALPN, Packets, Ready, Report, SERVER_NAME, Threads, echo, memory_peak_bytes, upload};
@@ -29,7 +30,7 @@ const CLIENT_WAIT: Duration = Duration::from_secs(30);
 /// # Errors
 /// If the address is taken, no client comes within 30 seconds, or a connection breaks.
 pub(crate) fn serve(
-    profile: &TransportProfile,
+    profile: &Profile,
     threads: Threads,
     address: SocketAddr,
     ready: impl FnOnce(&Ready) -> Result<()>,
@@ -38,12 +39,17 @@ pub(crate) fn serve(
 }
 
 async fn run(
-    profile: &TransportProfile,
+    profile: &Profile,
     address: SocketAddr,
     ready: impl FnOnce(&Ready) -> Result<()>,
 ) -> Result<Report> {
     let (config, certificate) = identity(profile)?;
-    let endpoint = profile.endpoint(address, Some(config))?;
+    let endpoint = afflux_quic::bind(
+        address,
+        profile.socket_buffer_bytes,
+        EndpointConfig::default(),
+        Some(config),
+    )?;
     let address = endpoint.local_addr().context("ask for the address")?;
     ready(&Ready {
         address,
@@ -144,7 +150,7 @@ async fn serve_task(
 }
 
 /// A certificate for this run only, and the server's settings with it.
-fn identity(profile: &TransportProfile) -> Result<(ServerConfig, Vec<u8>)> {
+fn identity(profile: &Profile) -> Result<(ServerConfig, Vec<u8>)> {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed([SERVER_NAME.to_owned()]).context("make a certificate")?;
     let key = PrivateKeyDer::try_from(signing_key.serialize_der())
@@ -159,6 +165,6 @@ fn identity(profile: &TransportProfile) -> Result<(ServerConfig, Vec<u8>)> {
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let crypto = QuicServerConfig::try_from(tls).context("use TLS for QUIC")?;
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
-    config.transport_config(Arc::new(profile.config()?));
+    config.transport_config(Arc::new(transport_config(profile, Side::Server)?));
     Ok((config, cert.der().to_vec()))
 }

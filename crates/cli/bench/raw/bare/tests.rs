@@ -3,33 +3,25 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
+use afflux_wire::transport::Profile;
 use anyhow::{Context as _, Result, anyhow};
 
-use super::super::transport::TransportProfile;
 use super::{Load, Report, Threads, send, serve};
 
 const LIMIT: Duration = Duration::from_millis(30);
 
-/// The payload that the client counted, by stock socket and gathering socket.
+/// The payload that the client counted, with small packets and with large ones.
 fn bytes(load: Load) -> [u64; 2] {
-    [TransportProfile::default(), gathering()].map(|profile| {
+    [Profile::NETWORK, Profile::LOOPBACK].map(|profile| {
         let (sent, _) = both(&profile, Threads::One, load, LIMIT).unwrap();
         sent.bytes
     })
 }
 
-fn gathering() -> TransportProfile {
-    TransportProfile {
-        mtu_upper_bound: 32_700,
-        gather: true,
-        ..TransportProfile::default()
-    }
-}
-
 /// Runs both roles in this process, each on its own thread; returns the client's report and the
 /// server's.
 fn both(
-    profile: &TransportProfile,
+    profile: &Profile,
     threads: Threads,
     load: Load,
     limit: Duration,
@@ -105,8 +97,7 @@ fn echo_beside_a_background_upload_counts_its_round_trips() {
         background_bytes_per_second: 1_000_000,
     };
     for threads in [Threads::One, Threads::Pool(2)] {
-        let profile = gathering();
-        let (sent, _) = both(&profile, threads, load, LIMIT).unwrap();
+        let (sent, _) = both(&Profile::LOOPBACK, threads, load, LIMIT).unwrap();
         let latency = sent.latency.unwrap();
         assert_eq!(sent.bytes, latency.count * 100);
         assert!(latency.p50_us <= latency.p999_us);

@@ -101,18 +101,16 @@ impl Admin<'_> {
 
     async fn delete_stream(self, name: &str) -> Result<Answer> {
         let stream = self.administered(name)?;
-        if self
+        // What the archive has not got yet would be lost without a word.
+        let _free = self
             .state
             .archives
-            .list()
-            .iter()
-            .any(|archive| archive.stream == stream)
-        {
-            return Err(Error::new(
-                ErrorKind::InUse,
-                format!("stream {stream} has an archive; remove it first"),
-            ));
-        }
+            .keep_free(&stream)
+            .await
+            .map_err(|error| {
+                let message = format!("stream {stream} has an archive; remove it first");
+                Error::new(error.kind(), message).with_source(error)
+            })?;
         self.engine().delete_stream(&stream).await?;
         self.state.videos.forget(&stream);
         tracing::info!(%stream, token = self.identity.name(), "stream deleted");

@@ -1,0 +1,203 @@
+//! Amazon resource names of streams and of registered consumers.
+
+#![expect(
+    clippy::module_name_repetitions,
+    reason = "a bare Stream would be taken for the stream"
+)]
+
+use std::fmt;
+use std::str::FromStr;
+
+use afflux_types::{ConsumerName, StreamName};
+
+use super::{Code, Error};
+
+/// Where resources live, as far as their names tell.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// `aws`, unless the service's name says otherwise.
+    pub partition: String,
+    /// Such as `us-east-1`.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+}
+
+/// `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamArn {
+    /// The partition, the region and the account.
+    pub place: Place,
+    /// The stream.
+    pub stream: StreamName,
+}
+
+/// `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME/consumer/CONSUMER:SECONDS`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConsumerArn {
+    /// The stream.
+    pub stream: StreamArn,
+    /// The consumer.
+    pub consumer: ConsumerName,
+    /// When the consumer was registered, in seconds since 1970: tells two of one name apart.
+    pub created: i64,
+}
+
+/// What carries tags and policies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceArn {
+    /// A stream.
+    Stream(StreamArn),
+    /// A registered consumer.
+    Consumer(ConsumerArn),
+}
+
+/// Text that is no ARN of this kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the ARN of a stream or consumer")]
+pub struct ParseError(String);
+
+impl Place {
+    /// The ARN of a stream here.
+    #[must_use]
+    pub fn stream(&self, stream: StreamName) -> StreamArn {
+        StreamArn {
+            place: self.clone(),
+            stream,
+        }
+    }
+}
+
+impl StreamArn {
+    /// The ARN of a consumer of this stream.
+    #[must_use]
+    pub fn consumer(&self, consumer: ConsumerName, created: i64) -> ConsumerArn {
+        ConsumerArn {
+            stream: self.clone(),
+            consumer,
+            created,
+        }
+    }
+}
+
+impl ResourceArn {
+    /// The stream, or the stream of the consumer.
+    #[must_use]
+    pub fn stream(&self) -> &StreamArn {
+        match self {
+            Self::Stream(stream) => stream,
+            Self::Consumer(consumer) => &consumer.stream,
+        }
+    }
+}
+
+impl From<ParseError> for Error {
+    fn from(error: ParseError) -> Self {
+        Self::new(Code::InvalidArgument, format!("{error}."))
+    }
+}
+
+impl fmt::Display for StreamArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place {
+            partition,
+            region,
+            account,
+        } = &self.place;
+        write!(
+            f,
+            "arn:{partition}:kinesis:{region}:{account}:stream/{}",
+            self.stream
+        )
+    }
+}
+
+impl fmt::Display for ConsumerArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            stream,
+            consumer,
+            created,
+        } = self;
+        write!(f, "{stream}/consumer/{consumer}:{created}")
+    }
+}
+
+impl fmt::Display for ResourceArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream(stream) => stream.fmt(f),
+            Self::Consumer(consumer) => consumer.fmt(f),
+        }
+    }
+}
+
+/// Splits an ARN of the service into its place and what stands behind the account.
+fn split(text: &str) -> Option<(Place, &str)> {
+    let (partition, rest) = text.strip_prefix("arn:")?.split_once(":kinesis:")?;
+    let (region, rest) = rest.split_once(':')?;
+    let (account, resource) = rest.split_once(':')?;
+    let place = Place {
+        partition: partition.to_owned(),
+        region: region.to_owned(),
+        account: account.to_owned(),
+    };
+    let sound = partition.starts_with("aws")
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit());
+    sound.then_some((place, resource))
+}
+
+fn parse_stream(text: &str) -> Option<StreamArn> {
+    let (place, resource) = split(text)?;
+    let stream = resource.strip_prefix("stream/")?.parse().ok()?;
+    Some(StreamArn { place, stream })
+}
+
+fn parse_consumer(text: &str) -> Option<ConsumerArn> {
+    let (stream, consumer) = text.split_once("/consumer/")?;
+    let (consumer, created) = consumer.rsplit_once(':')?;
+    if !created.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(ConsumerArn {
+        stream: parse_stream(stream)?,
+        consumer: consumer.parse().ok()?,
+        created: created.parse().ok()?,
+    })
+}
+
+fn found<T>(parsed: Option<T>, text: &str) -> Result<T, ParseError> {
+    parsed.ok_or_else(|| ParseError(text.to_owned()))
+}
+
+impl FromStr for StreamArn {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        found(parse_stream(text), text)
+    }
+}
+
+impl FromStr for ConsumerArn {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        found(parse_consumer(text), text)
+    }
+}
+
+impl FromStr for ResourceArn {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let stream = || parse_stream(text).map(Self::Stream);
+        found(
+            parse_consumer(text).map(Self::Consumer).or_else(stream),
+            text,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! The errors of the service: a code that clients match on, a sentence, and an HTTP status.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::document::{self, Encode, Encoder, Format};
+use crate::validate;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal;)*) => {
+        /// What went wrong, as clients match on it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name in `__type`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The HTTP status of an answer in the format of the request.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The caller has no right to this.
+    AccessDenied = "AccessDeniedException", 400;
+    /// The request would have succeeded, had it not been a dry run.
+    DryRunOperation = "DryRunOperationException", 400;
+    /// The iterator is older than five minutes.
+    ExpiredIterator = "ExpiredIteratorException", 400;
+    /// The paging token is older than five minutes.
+    ExpiredNextToken = "ExpiredNextTokenException", 400;
+    /// The `Authorization` header or the query lacks something.
+    IncompleteSignature = "IncompleteSignatureException", 400;
+    /// A fault of the server.
+    InternalFailure = "InternalFailure", 500;
+    /// A parameter is wrong in itself or beside another.
+    InvalidArgument = "InvalidArgumentException", 400;
+    /// The signature is wrong or stale.
+    InvalidSignature = "InvalidSignatureException", 400;
+    /// The master key may not be used.
+    KmsAccessDenied = "KMSAccessDeniedException", 400;
+    /// The master key is switched off.
+    KmsDisabled = "KMSDisabledException", 400;
+    /// The master key is in the wrong state.
+    KmsInvalidState = "KMSInvalidStateException", 400;
+    /// There is no such master key.
+    KmsNotFound = "KMSNotFoundException", 400;
+    /// The caller has not opted in.
+    KmsOptInRequired = "KMSOptInRequired", 400;
+    /// The key service is overloaded.
+    KmsThrottling = "KMSThrottlingException", 400;
+    /// A limit of the account or a rate of calls is exceeded.
+    LimitExceeded = "LimitExceededException", 400;
+    /// The request is not signed.
+    MissingAuthenticationToken = "MissingAuthenticationTokenException", 400;
+    /// A shard's rate is exceeded.
+    ProvisionedThroughputExceeded = "ProvisionedThroughputExceededException", 400;
+    /// The thing exists already, or is not in the state that the operation needs.
+    ResourceInUse = "ResourceInUseException", 400;
+    /// There is no such thing.
+    ResourceNotFound = "ResourceNotFoundException", 400;
+    /// The body is broken or a member has the wrong type.
+    Serialization = "SerializationException", 400;
+    /// The server is stopping or its disk is full.
+    ServiceUnavailable = "ServiceUnavailable", 503;
+    /// Too many calls.
+    Throttling = "ThrottlingException", 400;
+    /// There is no such operation.
+    UnknownOperation = "UnknownOperationException", 400;
+    /// There is no such access key.
+    UnrecognizedClient = "UnrecognizedClientException", 400;
+    /// A constraint is broken, or the stream's mode does not allow the operation.
+    Validation = "ValidationException", 400;
+}
+
+/// An error of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    code: Code,
+    message: Option<Cow<'static, str>>,
+}
+
+impl Error {
+    /// An error with its sentence.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: Some(message.into()),
+        }
+    }
+
+    /// An error of which the service says no more than its code.
+    #[must_use]
+    pub fn bare(code: Code) -> Self {
+        Self {
+            code,
+            message: None,
+        }
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The sentence.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.code.status()
+    }
+
+    /// The body of the answer.
+    #[must_use]
+    pub fn to_bytes(&self, format: Format) -> Bytes {
+        Encoder::to_bytes(format, 256, self)
+    }
+}
+
+impl Encode for Error {
+    fn encode(&self, to: &mut Encoder) {
+        to.begin_map();
+        to.member("__type", self.code.name());
+        // The framework, which answers for broken bodies, spells it with a capital.
+        let name = match self.code {
+            Code::Serialization => "Message",
+            _ => "message",
+        };
+        to.member(name, &self.message());
+        to.end_map();
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.name())?;
+        match &self.message {
+            Some(message) => write!(f, ": {message}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<document::Error> for Error {
+    fn from(error: document::Error) -> Self {
+        Self {
+            code: Code::Serialization,
+            message: error.service_message().map(|text| text.to_owned().into()),
+        }
+    }
+}
+
+impl From<validate::Error> for Error {
+    fn from(error: validate::Error) -> Self {
+        match error {
+            validate::Error::Document(error) => error.into(),
+            validate::Error::Invalid(violations) => {
+                Self::new(Code::Validation, violations.to_string())
+            }
+        }
+    }
+}

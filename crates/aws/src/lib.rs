@@ -1,0 +1,18 @@
+//! The AWS-compatible surface without I/O: request bodies in, typed inputs out, answers back.
+//!
+//! A server reads a request, verifies its signature with [`sigv4`], finds the operation and turns the
+//! body into a typed input with [`kinesis`], and writes the typed output in the format of the
+//! request. [`document`] holds the two body formats, [`validate`] the constraints of the service
+//! model and the sentences in which the service reports that they are broken.
+//!
+//! # Invariants
+//! - Nothing here does I/O, reads a clock or draws a random number: times, keys and seeds come in.
+//! - Untrusted bytes never panic, and never make us allocate what they merely claim.
+#![forbid(unsafe_code)]
+
+pub mod document;
+#[doc(hidden)]
+pub mod fuzz;
+pub mod kinesis;
+pub mod sigv4;
+pub mod validate;

@@ -1,0 +1,7 @@
+//! The account: its limits, and what it is committed to.
+
+mod limits;
+mod settings;
+
+pub(crate) use limits::{check_on_demand_limit, check_shard_limit, describe_limits};
+pub(crate) use settings::{describe_settings, update_settings};

@@ -1,0 +1,214 @@
+//! The keys that requests of the AWS-compatible APIs are signed with.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+use afflux_types::{Error, Result};
+
+use super::pattern::Pattern;
+use crate::config::{Credential, Secret};
+
+const SECRET_CHARS_MIN: usize = 16;
+const ID_CHARS_MAX: usize = 128;
+
+/// Every key, by its id.
+#[derive(Debug)]
+pub(super) struct Keys(BTreeMap<Box<str>, Arc<Key>>);
+
+/// One key and what requests that are signed with it may do.
+#[derive(Debug)]
+pub(crate) struct Key {
+    id: Box<str>,
+    secret: Secret,
+    session_token: Option<Secret>,
+    actions: Vec<Pattern>,
+    streams: Vec<Pattern>,
+}
+
+impl Keys {
+    pub(super) fn new(credentials: &[Credential]) -> Result<Self> {
+        let mut keys = BTreeMap::new();
+        for credential in credentials {
+            let key = Key::new(credential)?;
+            if let Some(twice) = keys.insert(key.id.clone(), Arc::new(key)) {
+                return Err(Error::invalid(format!(
+                    "two credentials have the access key id {:?}",
+                    twice.id
+                )));
+            }
+        }
+        Ok(Self(keys))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<&Arc<Key>> {
+        self.0.get(id)
+    }
+}
+
+impl Key {
+    fn new(credential: &Credential) -> Result<Self> {
+        let id = credential.access_key_id.as_str();
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if id.is_empty() || id.len() > ID_CHARS_MAX || !id.chars().all(allowed) {
+            return Err(Error::invalid(format!(
+                "{id:?} is not an access key id: 1 to {ID_CHARS_MAX} letters, digits, '_' and '-'"
+            )));
+        }
+        if credential.actions.is_empty() {
+            return Err(Error::invalid(format!("credential {id:?} has no actions")));
+        }
+        let actions = credential.actions.iter().map(|text| Pattern::action(text));
+        let streams = credential.streams.iter().map(|text| Pattern::new(text));
+        Ok(Self {
+            id: id.into(),
+            secret: secret(credential)?,
+            session_token: credential.session_token.clone(),
+            actions: actions.collect::<Result<_>>()?,
+            streams: streams.collect::<Result<_>>()?,
+        })
+    }
+
+    /// What names the key in logs.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn secret(&self) -> &str {
+        self.secret.expose()
+    }
+
+    /// What requests must send as their session token.
+    pub(crate) fn session_token(&self) -> Option<&str> {
+        self.session_token.as_ref().map(Secret::expose)
+    }
+
+    /// Whether the key allows `action` on `stream`, or on no particular stream.
+    pub(crate) fn allows(&self, action: &str, stream: Option<&str>) -> bool {
+        let fits = |patterns: &[Pattern], text| patterns.iter().any(|one| one.matches(text));
+        fits(&self.actions, action) && stream.is_none_or(|stream| fits(&self.streams, stream))
+    }
+}
+
+/// The secret from the one place that the credential names.
+fn secret(credential: &Credential) -> Result<Secret> {
+    let id = &credential.access_key_id;
+    let secret = match (
+        &credential.secret,
+        &credential.secret_file,
+        &credential.secret_env,
+    ) {
+        (Some(secret), None, None) => secret.expose().to_owned(),
+        (None, Some(path), None) => fs::read_to_string(path).map_err(|error| {
+            let path = path.display();
+            Error::invalid(format!("read the secret of credential {id:?} from {path}"))
+                .with_source(error)
+        })?,
+        (None, None, Some(name)) => std::env::var(name).map_err(|error| {
+            Error::invalid(format!(
+                "read the secret of credential {id:?} from the environment variable {name}"
+            ))
+            .with_source(error)
+        })?,
+        _ => {
+            return Err(Error::invalid(format!(
+                "credential {id:?} needs exactly one of secret, secret_file and secret_env"
+            )));
+        }
+    };
+    let secret = secret.trim();
+    if secret.len() < SECRET_CHARS_MIN {
+        return Err(Error::invalid(format!(
+            "the secret of credential {id:?} has {} characters; it needs at least {SECRET_CHARS_MIN}",
+            secret.len()
+        )));
+    }
+    Ok(Secret::from(secret.to_owned()))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn credential(id: &str, actions: &[&str], streams: &[&str]) -> Credential {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Credential {
+            access_key_id: id.to_owned(),
+            secret: Some(Secret::from("a secret of some length".to_owned())),
+            secret_file: None,
+            secret_env: None,
+            session_token: None,
+            actions: owned(actions),
+            streams: owned(streams),
+        }
+    }
+
+    #[test]
+    fn a_key_allows_its_actions_on_its_streams_and_no_more() {
+        let key = Key::new(&credential(
+            "A",
+            &["kinesis:Put*", "kinesis:List*"],
+            &["orders-*"],
+        ));
+        let key = key.unwrap();
+        assert!(key.allows("kinesis:PutRecord", Some("orders-eu")));
+        assert!(key.allows("kinesis:ListStreams", None));
+        assert!(!key.allows("kinesis:PutRecord", Some("invoices")));
+        assert!(!key.allows("kinesis:GetRecords", Some("orders-eu")));
+    }
+
+    #[test]
+    fn credentials_that_prove_nothing_are_refused() {
+        let good = credential("A", &["*"], &["*"]);
+        let cases = [
+            credential("", &["*"], &["*"]),
+            credential("a/b", &["*"], &["*"]),
+            credential("A", &[], &["*"]),
+            credential("A", &["PutRecords"], &["*"]),
+            credential("A", &["*"], &["a/b"]),
+            Credential {
+                secret: None,
+                ..good.clone()
+            },
+            Credential {
+                secret: Some(Secret::from("fifteen chars!!".to_owned())),
+                ..good.clone()
+            },
+            Credential {
+                secret_env: Some("BOTH".to_owned()),
+                ..good.clone()
+            },
+            Credential {
+                secret: None,
+                secret_file: Some("/does/not/exist".into()),
+                ..good.clone()
+            },
+            Credential {
+                secret: None,
+                secret_env: Some("AFFLUX_TEST_NOT_SET".to_owned()),
+                ..good.clone()
+            },
+        ];
+        for case in cases {
+            let refused = Keys::new(std::slice::from_ref(&case));
+            assert!(refused.is_err(), "{case:?} was accepted");
+        }
+        assert!(Keys::new(&[good.clone(), good]).is_err());
+    }
+
+    #[test]
+    fn secrets_come_from_files_without_their_line_ends() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "sixteen chars!!!\n").unwrap();
+        let credential = Credential {
+            secret: None,
+            secret_file: Some(file.path().into()),
+            ..credential("A", &["*"], &["*"])
+        };
+        assert_eq!(Key::new(&credential).unwrap().secret(), "sixteen chars!!!");
+    }
+}

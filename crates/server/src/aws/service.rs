@@ -1,0 +1,206 @@
+//! The seam between HTTP and the services: what a service says of itself, gets, and answers.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use afflux_aws::document::Format;
+use afflux_aws::kinesis::Error;
+use afflux_aws::kinesis::http::{Head, Refusal};
+use bytes::Bytes;
+use hyper::StatusCode;
+
+use crate::auth::Key;
+
+/// A service whose operations are named by `X-Amz-Target`.
+pub(crate) trait Service: Send + Sync + 'static {
+    /// What requests are signed for and what stands before the operation in actions: `kinesis`.
+    fn name(&self) -> &'static str;
+
+    /// What stands before the operation in `X-Amz-Target`: `Kinesis_20131202`.
+    fn target_prefix(&self) -> &'static str;
+
+    /// Finds the operation of a request.
+    ///
+    /// # Errors
+    /// The answer to a request that names none.
+    fn route(&self, head: &Head<'_>) -> Result<Route, Answer>;
+
+    /// Reads the body of a request whose caller is known, without doing anything yet.
+    ///
+    /// # Errors
+    /// The service's own, for a body that it does not take.
+    fn prepare(&self, call: Call) -> Result<Prepared, Error>;
+}
+
+/// An operation and the format of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// One of the names that the service knows, never a text of the request: metrics are kept by it.
+    pub(crate) operation: &'static str,
+    pub(crate) format: Format,
+}
+
+/// A request as a service gets it.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) operation: &'static str,
+    pub(crate) format: Format,
+    pub(crate) body: Bytes,
+    pub(crate) caller: Caller,
+}
+
+/// Who signed a request. Without credentials on a loopback address it is anybody.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(pub(super) Option<Arc<Key>>);
+
+impl Caller {
+    /// The access key id; the name for logs.
+    pub(crate) fn name(&self) -> &str {
+        self.0.as_ref().map_or("anonymous", |key| key.id())
+    }
+
+    /// Whether the caller's credential binds it to actions and streams.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether the caller's credential allows an action such as `kinesis:PutRecords`.
+    pub(crate) fn may(&self, action: &str, stream: Option<&str>) -> bool {
+        self.0.as_ref().is_none_or(|key| key.allows(action, stream))
+    }
+}
+
+/// A request that was understood and waits for leave to run.
+pub(crate) struct Prepared {
+    /// The stream that the operation touches; none if it is about no particular one.
+    pub(crate) stream: Option<String>,
+    /// Runs the operation. Nothing happens before it is polled.
+    ///
+    /// # Cancel safety
+    /// It is dropped when the client goes away; what must not stop half-way runs in a task of its own.
+    pub(crate) run: Pin<Box<dyn Future<Output = Answer> + Send>>,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a request is answered with.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: Option<&'static str>,
+    pub(crate) payload: Payload,
+}
+
+/// The body of an answer.
+pub(crate) enum Payload {
+    Whole(Bytes),
+    /// Frames for as long as there are any.
+    Frames(Box<dyn Frames>),
+}
+
+impl Answer {
+    /// Success, with a body in the format of the request.
+    pub(crate) fn ok(format: Format, body: Bytes) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: Some(format.content_type()),
+            payload: Payload::Whole(body),
+        }
+    }
+
+    /// Success, with an event stream.
+    pub(crate) fn frames(content_type: &'static str, frames: Box<dyn Frames>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: Some(content_type),
+            payload: Payload::Frames(frames),
+        }
+    }
+
+    /// An error of a service in the format of the request.
+    pub(crate) fn error(error: &Error, format: Format) -> Self {
+        Refusal::of(error, format).into()
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            status: StatusCode::from_u16(refusal.status)
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            content_type: refusal.content_type,
+            payload: Payload::Whole(refusal.body),
+        }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(body) => write!(f, "Whole({} bytes)", body.len()),
+            Self::Frames(_) => f.write_str("Frames"),
+        }
+    }
+}
+
+/// A body that is made while it is sent.
+///
+/// A frame is asked for when the client's windows have room for one. Nothing is asked for while they
+/// have none, so that a slow client costs its service a cursor that stands still. It is dropped when
+/// the client goes away, and when the server stops.
+pub(crate) trait Frames: Send {
+    /// The next frame; none at the end.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
+}
+
+/// Frames from a function that gives one after the other, from a state that goes in and comes back.
+pub(crate) fn frames<S, F, N>(state: S, next: F) -> Box<dyn Frames>
+where
+    S: Send + 'static,
+    F: FnMut(S) -> N + Send + 'static,
+    N: Future<Output = Option<(Bytes, S)>> + Send + 'static,
+{
+    Box::new(Unfold {
+        state: Some(state),
+        pending: Box::pin(None),
+        next,
+    })
+}
+
+struct Unfold<S, F, N> {
+    /// Absent while a frame is being made, and after the last one.
+    state: Option<S>,
+    /// In one place for all frames, so that none of them costs an allocation.
+    pending: Pin<Box<Option<N>>>,
+    next: F,
+}
+
+impl<S, F, N> Frames for Unfold<S, F, N>
+where
+    S: Send,
+    F: FnMut(S) -> N + Send,
+    N: Future<Output = Option<(Bytes, S)>> + Send,
+{
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(state) = self.state.take() {
+            self.pending.set(Some((self.next)(state)));
+        }
+        let Some(pending) = self.pending.as_mut().as_pin_mut() else {
+            return Poll::Ready(None);
+        };
+        let made = ready!(pending.poll(cx));
+        self.pending.set(None);
+        Poll::Ready(made.map(|(frame, state)| {
+            self.state = Some(state);
+            frame
+        }))
+    }
+}

@@ -1,0 +1,50 @@
+//! Who signed a request.
+
+use std::sync::Arc;
+
+use afflux_aws::kinesis::Error;
+use afflux_aws::sigv4::{self, Claim, Scope, Secret};
+
+use super::{Asked, Caller};
+
+/// Finds out who signed a request. If nobody needs to prove anything, every signature passes, and none.
+///
+/// # Errors
+/// The service's own, with what is wrong with the signature.
+pub(super) fn verify(asked: &Asked<'_>, region: &str, service: &str) -> Result<Caller, Error> {
+    if asked.access.is_open() {
+        return Ok(Caller(None));
+    }
+    let head = asked.head;
+    let named = head.headers.iter();
+    let mut headers: Vec<(&str, &[u8])> = named
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect();
+    // HTTP/2 has no header for the host.
+    if !head.headers.contains_key(hyper::header::HOST)
+        && let Some(authority) = head.uri.authority()
+    {
+        headers.push(("host", authority.as_str().as_bytes()));
+    }
+    let request = sigv4::Request {
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
+        headers: &headers,
+        body: &asked.body,
+    };
+    let claim = Claim::find(&request)?;
+    let Some(key) = asked.access.key(claim.access_key_id()) else {
+        return Err(sigv4::Error::Unrecognized.into());
+    };
+    let secret = Secret {
+        key: key.secret(),
+        session_token: key.session_token(),
+    };
+    let scope = Scope {
+        region: Some(region),
+        service,
+    };
+    claim.verify(&request, &secret, &scope, asked.now)?;
+    Ok(Caller(Some(Arc::clone(key))))
+}

@@ -1,0 +1,75 @@
+//! The credentials of a configuration file: who may do what through the AWS-compatible APIs.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// An access key and what requests that are signed with it may do.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// Names the key in requests and in logs.
+    pub access_key_id: String,
+    /// The secret itself.
+    pub secret: Option<Secret>,
+    /// A file with the secret; white space around it is ignored.
+    pub secret_file: Option<PathBuf>,
+    /// An environment variable with the secret.
+    pub secret_env: Option<String>,
+    /// What requests must send as `X-Amz-Security-Token`, for temporary credentials.
+    pub session_token: Option<Secret>,
+    /// What the key allows: actions such as `kinesis:PutRecords`; `*` stands for any characters.
+    pub actions: Vec<String>,
+    /// Names of streams that the actions hold for; `*` stands for any characters.
+    #[serde(default = "every_stream")]
+    pub streams: Vec<String>,
+}
+
+/// A text that logs never show.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+fn every_stream() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+/// What the generated file says about credentials.
+pub(super) const DOCUMENTATION: &str = r#"# Credentials: who may do what through the AWS-compatible APIs. With any credential, token or
+# tls.client_ca, every request must be signed with a credential, also on loopback.
+#
+# access_key_id  names the key in requests and in logs: 1 to 128 letters, digits, '_' and '-'.
+# secret         of at least 16 characters; or better
+# secret_file    a file with the secret; or
+# secret_env     an environment variable with the secret.
+# session_token  what requests must send as X-Amz-Security-Token. Default: none, and none is asked for.
+# actions        such as "kinesis:PutRecords"; * stands for any characters.
+# streams        names that the actions hold for; * stands for any characters. Default: ["*"].
+#
+#[[credentials]]
+#access_key_id = "ORDERS"
+#secret_file = "/etc/afflux/orders.secret"
+#actions = ["kinesis:PutRecord*", "kinesis:ListShards", "kinesis:DescribeStream*"]
+#streams = ["orders-*"]
+"#;

@@ -1,0 +1,111 @@
+//! `afflux bench`: each bench runs to its end and prints every figure. How large they are is not asked.
+
+use afflux_testkit::command::Afflux;
+
+use crate::support::BINARY;
+
+/// Runs a bench for the shortest time and returns the names of its figures.
+fn figures(bench: &str, options: &[&str]) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let common = [
+        "bench",
+        bench,
+        "--seconds",
+        "1",
+        "--output",
+        "json",
+        "--data-dir",
+        dir.path().to_str().unwrap(),
+    ];
+    let report = Afflux::new(BINARY)
+        .run(&[&common[..], options].concat())
+        .json();
+    assert_eq!(report["bench"], bench);
+    let figures = report["figures"].as_array().unwrap();
+    let checked = figures.iter().map(|figure| {
+        let name = figure["name"].as_str().unwrap();
+        // JSON has no infinity and no NaN: they would be null here.
+        let value = figure["value"].as_f64();
+        // The kernel counts the time of other processes in hundredths of a second, and memory in pages.
+        let may_be_zero =
+            name.ends_with(" CPU") || name.contains("cores") || name.contains("memory");
+        assert!(
+            value.is_some_and(|value| value > 0.0 || may_be_zero && value == 0.0),
+            "{bench}: {figure}"
+        );
+        if let Some(ratio) = figure.get("ratio") {
+            assert!(
+                ratio["value"].as_f64().is_some_and(|ratio| ratio > 0.0),
+                "{bench}: {figure}"
+            );
+        }
+        name.to_owned()
+    });
+    checked.collect()
+}
+
+fn assert_has(figures: &[String], names: &[&str]) {
+    for name in names {
+        assert!(
+            figures.iter().any(|figure| figure.starts_with(name)),
+            "{name} is not among {figures:?}"
+        );
+    }
+}
+
+#[test]
+fn append_prints_its_figures() {
+    let figures = figures("append", &[]);
+    assert!(figures.len() > 4, "{figures:?}");
+}
+
+#[test]
+fn produce_prints_its_figures() {
+    let figures = figures("produce", &["--shards", "2", "--record-bytes", "100"]);
+    assert_has(
+        &figures,
+        &[
+            "bare QUIC",
+            "records",
+            "payload",
+            "server CPU",
+            "server peak memory",
+        ],
+    );
+}
+
+#[test]
+fn fanout_prints_its_figures() {
+    let figures = figures("fanout", &["--consumers", "2"]);
+    assert_has(
+        &figures,
+        &["bare QUIC to 2", "server CPU", "server peak memory"],
+    );
+}
+
+#[test]
+fn latency_prints_its_figures() {
+    let figures = figures("latency", &["--rate", "1000"]);
+    assert_has(
+        &figures,
+        &[
+            "bare QUIC echo, p50",
+            "put to push, p50",
+            "put to push, p99",
+            "put to push, max",
+        ],
+    );
+}
+
+#[test]
+fn video_prints_its_figures() {
+    let figures = figures("video", &["--cameras", "2"]);
+    assert_has(
+        &figures,
+        &[
+            "fragments durable",
+            "last byte to durable, p99",
+            "server CPU",
+        ],
+    );
+}

@@ -1,0 +1,111 @@
+"""A server of our own for the real clients, and clients that every request of is checked."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+import boto3
+import botocore.config
+import botocore.session
+import botocore.validate
+import pytest
+
+BINARY = os.environ["AFFLUX_BINARY"]
+
+
+class Server:
+    """A running server in a directory of its own."""
+
+    def __init__(self, directory, *arguments, environment=None):
+        self.directory = directory
+        self.arguments = arguments
+        self.environment = {**os.environ, **(environment or {})}
+        self.log = open(pathlib.Path(directory) / "stderr", "ab")
+        self.start()
+
+    def start(self, http="127.0.0.1:0"):
+        command = [BINARY, "serve", "--quic", "127.0.0.1:0", "--http", http]
+        command += ["--data-dir", str(pathlib.Path(self.directory) / "data"), *self.arguments]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=self.environment
+        )
+        line = self.process.stdout.readline()
+        assert line, f"the server did not start; see {self.log.name}"
+        self.ready = json.loads(line)
+        self.http = self.ready["http"]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self):
+        self.kill()
+        self.start(self.http)
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(timeout=30) == 0
+        self.log.close()
+
+    def client(self, service="kinesis", scheme="http", **overrides):
+        settings = dict(
+            endpoint_url=f"{scheme}://{self.http}",
+            region_name="us-east-1",
+            aws_access_key_id="AKIDEXAMPLE",
+            aws_secret_access_key="secret",
+            config=botocore.config.Config(retries={"max_attempts": 0}, read_timeout=30),
+        )
+        client = boto3.session.Session().client(service, **{**settings, **overrides})
+        check_answers(client)
+        return client
+
+
+def check_answers(client):
+    """Lets every answer of `client` be checked against the published model."""
+    model = client.meta.service_model
+
+    def check(http_response, parsed, model, **_):
+        shape = model.output_shape
+        if http_response.status_code >= 300 or shape is None or model.has_event_stream_output:
+            return
+        members = {name: parsed[name] for name in shape.members if name in parsed}
+        report = botocore.validate.ParamValidator().validate(members, shape).generate_report()
+        # The model's least values are those of requests; the service itself answers with less.
+        faults = [line for line in report.splitlines() if "valid min" not in line]
+        assert not faults, faults
+
+    client.meta.events.register(f"after-call.{model.service_name}", check)
+
+
+@pytest.fixture(scope="session")
+def server():
+    """One server for all tests that need nothing special; not throttled."""
+    with tempfile.TemporaryDirectory() as directory:
+        server = Server(directory, environment={"AFFLUX_KINESIS_THROTTLED": "false"})
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server that a test may kill and restart."""
+    server = Server(tmp_path, environment={"AFFLUX_KINESIS_THROTTLED": "false"})
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def kinesis(server):
+    return server.client()
+
+
+@pytest.fixture
+def stream(kinesis, request):
+    """The name of a stream of two shards that goes when the test ends."""
+    name = re.sub("[^a-zA-Z0-9_.-]", "-", request.node.name)[:100]
+    kinesis.create_stream(StreamName=name, ShardCount=2)
+    yield name
+    kinesis.delete_stream(StreamName=name, EnforceConsumerDeletion=True)

@@ -1,0 +1,87 @@
+"""Requests that are signed rightly, wrongly, and not at all."""
+
+import datetime
+
+import botocore
+import pytest
+from botocore.exceptions import ClientError
+
+from conftest import Server
+
+CONFIG = """
+[[credentials]]
+access_key_id = "AKIDEXAMPLE"
+secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+actions = ["kinesis:*"]
+streams = ["*"]
+
+[[credentials]]
+access_key_id = "AKIDREADER"
+secret = "another secret of enough characters"
+actions = ["kinesis:Get*", "kinesis:Describe*", "kinesis:List*"]
+streams = ["public-*"]
+"""
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory):
+    """A server that asks for signatures."""
+    directory = tmp_path_factory.mktemp("closed")
+    config = directory / "config.toml"
+    config.write_text(CONFIG)
+    server = Server(directory, "--config", str(config))
+    yield server
+    server.stop()
+
+
+def code(call, **arguments):
+    with pytest.raises(ClientError) as raised:
+        call(**arguments)
+    return raised.value.response["Error"]["Code"]
+
+
+def test_a_right_signature_passes(closed):
+    kinesis = closed.client(aws_secret_access_key=SECRET)
+    kinesis.create_stream(StreamName="public-1", ShardCount=1)
+    put = kinesis.put_record(StreamName="public-1", PartitionKey="k", Data="größe".encode())
+    assert put["ShardId"] == "shardId-000000000000"
+
+
+def test_a_wrong_secret_is_refused(closed):
+    assert code(closed.client(aws_secret_access_key="wrong").list_streams) == "InvalidSignatureException"
+
+
+def test_an_unknown_key_is_refused(closed):
+    client = closed.client(aws_access_key_id="AKIDNOBODY", aws_secret_access_key=SECRET)
+    assert code(client.list_streams) == "UnrecognizedClientException"
+
+
+def test_another_region_is_refused(closed):
+    client = closed.client(aws_secret_access_key=SECRET, region_name="eu-central-1")
+    assert code(client.list_streams) == "InvalidSignatureException"
+
+
+def test_an_unsigned_request_is_refused(closed):
+    config = botocore.config.Config(signature_version=botocore.UNSIGNED, retries={"max_attempts": 0})
+    client = closed.client(config=config)
+    assert code(client.list_streams) == "MissingAuthenticationTokenException"
+
+
+def test_a_stale_date_is_refused(closed, monkeypatch):
+    client = closed.client(aws_secret_access_key=SECRET)
+    stale = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=16)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: stale.replace(tzinfo=None))
+    assert code(client.list_streams) == "InvalidSignatureException"
+
+
+def test_a_policy_limits_actions_and_streams(closed):
+    owner = closed.client(aws_secret_access_key=SECRET)
+    owner.create_stream(StreamName="public-2", ShardCount=1)
+    owner.create_stream(StreamName="private", ShardCount=1)
+    reader = closed.client(
+        aws_access_key_id="AKIDREADER", aws_secret_access_key="another secret of enough characters"
+    )
+    reader.describe_stream(StreamName="public-2")
+    assert code(reader.describe_stream, StreamName="private") == "AccessDeniedException"
+    assert code(reader.put_record, StreamName="public-2", PartitionKey="k", Data=b"") == "AccessDeniedException"

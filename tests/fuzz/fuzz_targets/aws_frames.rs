@@ -1,0 +1,6 @@
+//! Frames of an event stream from anywhere: never a panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| afflux_aws::fuzz::frames(input));

@@ -1,0 +1,6 @@
+//! A signature from anywhere: never a panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| afflux_aws::fuzz::sigv4(input));

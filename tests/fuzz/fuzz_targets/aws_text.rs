@@ -1,0 +1,6 @@
+//! Iterators, tokens, sequence numbers and ARNs from anywhere: never a panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| afflux_aws::fuzz::text(input));
