@@ -109,3 +109,23 @@ fn video_prints_its_figures() {
         ],
     );
 }
+
+#[test]
+fn kinesis_prints_its_figures() {
+    let figures = figures("kinesis", &["--subscribers", "2", "--connections", "2"]);
+    assert_has(
+        &figures,
+        &[
+            "bare HTTP/1.1, bodies of PutRecords",
+            "PutRecords, records",
+            "PutRecords, p99",
+            "PutRecord, records",
+            "PutRecord, server CPU",
+            "GetRecords, data",
+            "bare HTTP/2 to 2",
+            "SubscribeToShard to 2, data",
+            "SubscribeToShard, acknowledgement to push, p50",
+            "server peak memory",
+        ],
+    );
+}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Durability, Output};
 
@@ -21,9 +21,31 @@ pub(crate) enum BenchWhat {
     Video(BenchVideo),
     /// Time from put to push at a tenth of full load.
     Latency(BenchLatency),
+    /// Put, get and subscribe through the Kinesis API over HTTP.
+    #[command(
+        after_help = "Examples:\n  afflux bench kinesis\n  afflux bench kinesis --cbor --connections 16\n  afflux bench kinesis --endpoint http://127.0.0.1:4567"
+    )]
+    Kinesis(BenchKinesis),
     /// One side of a bare transfer, started by the other commands.
     #[command(hide = true)]
     Bare(BenchBare),
+    /// A bare HTTP server that answers with its standard input, started by the other commands.
+    #[command(hide = true)]
+    BareHttp(BenchBareHttp),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchBareHttp {
+    /// The version that it speaks.
+    pub(crate) http: HttpVersion,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HttpVersion {
+    #[value(name = "1")]
+    One,
+    #[value(name = "2")]
+    Two,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -103,4 +125,22 @@ pub(crate) struct BenchLatency {
     /// What an acknowledgement promises.
     #[arg(long, value_enum, default_value_t = Durability::Fsync)]
     pub(crate) durability: Durability,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchKinesis {
+    #[command(flatten)]
+    pub(crate) common: BenchCommon,
+    /// Connections of `PutRecords` and `GetRecords`.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub(crate) connections: usize,
+    /// Subscribers of `SubscribeToShard`, each with a connection of its own.
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    pub(crate) subscribers: usize,
+    /// Write bodies as CBOR instead of JSON.
+    #[arg(long)]
+    pub(crate) cbor: bool,
+    /// Another server than a new one of ours. Its CPU and memory are not known.
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
 }

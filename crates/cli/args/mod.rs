@@ -9,7 +9,8 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 pub(crate) use bench::{
-    BenchBare, BenchCommon, BenchFanout, BenchLatency, BenchProduce, BenchVideo, BenchWhat,
+    BenchBare, BenchBareHttp, BenchCommon, BenchFanout, BenchKinesis, BenchLatency, BenchProduce,
+    BenchVideo, BenchWhat, HttpVersion,
 };
 
 /// Ingest records and video over QUIC, keep them durably, push them to many consumers.

@@ -15,6 +15,8 @@ use super::raw::process;
 pub(crate) struct Ready {
     /// The QUIC address.
     pub(crate) quic: String,
+    /// The HTTP address.
+    pub(crate) http: String,
 }
 
 /// A running server; killed when dropped.
@@ -50,6 +52,7 @@ impl Server {
             ])
             .arg(temporary.path())
             .env("AFFLUX_LOG_FILTER", "warn")
+            .env("AFFLUX_KINESIS_THROTTLED", "false")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -72,6 +75,11 @@ impl Server {
     /// Where clients connect.
     pub(crate) fn address(&self) -> &str {
         &self.ready.quic
+    }
+
+    /// Where HTTP clients connect.
+    pub(crate) fn http(&self) -> &str {
+        &self.ready.http
     }
 
     /// Its data directory.

@@ -5,6 +5,7 @@ mod append;
 mod bare;
 mod child;
 mod fanout;
+mod kinesis;
 mod latency;
 mod load;
 mod produce;
@@ -26,7 +27,9 @@ pub(crate) fn run(what: BenchWhat) -> Result<ExitCode> {
         BenchWhat::Fanout(args) => fanout::run(&args)?,
         BenchWhat::Video(args) => video::run(&args)?,
         BenchWhat::Latency(args) => latency::run(&args)?,
+        BenchWhat::Kinesis(args) => kinesis::run(&args)?,
         BenchWhat::Bare(args) => bare::side(&args)?,
+        BenchWhat::BareHttp(args) => kinesis::bare_http(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

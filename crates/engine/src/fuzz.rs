@@ -55,7 +55,7 @@ pub fn stored_entries(bytes: &[u8]) {
     let opened = seal::open(slice(bytes), PLACE, |number| {
         (number == 1).then(|| Arc::clone(&key))
     });
-    let mut rest = match &opened {
+    let mut rest: &[u8] = match &opened {
         Ok(slice) => &slice.bytes[..],
         Err(stuck) => &stuck.before.bytes[..],
     };

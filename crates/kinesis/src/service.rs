@@ -126,9 +126,7 @@ async fn control(to: &Context, request: Request, format: Format) -> Result<Answe
         Request::StartStreamEncryption(input) => {
             stream::start_encryption(to, input).await.map(done)
         }
-        Request::StopStreamEncryption(input) => {
-            stream::stop_encryption(to, input).await.map(done)
-        }
+        Request::StopStreamEncryption(input) => stream::stop_encryption(to, input).await.map(done),
 
         Request::ListShards(input) => body(format, shard::list(to, &input)),
         Request::SplitShard(input) => shard::split(to, input).await.map(done),

@@ -12,10 +12,11 @@ use crate::fs::{Disk, FileSystem, OpenMode, read_full_at};
 use crate::index::SealedIndex;
 use crate::key::{LOGS_DIR, index_path, segment_path, shard_dir, shard_number, stream_number};
 use crate::points::{self, Point};
-use crate::recovery::{self, FoundFile, Tail, cut, read_tail};
+use crate::recovery::{self, FoundFile};
 use crate::report::{Finding, Repair, Report, Severity};
 use crate::segment::{Segment, to_usize};
 use crate::store::Store;
+use crate::tail::{Tail, cut, read_tail};
 use crate::{LogKey, VolumeOptions, journal, volume};
 
 /// Checks the volume in `dir`, which no process may have open.

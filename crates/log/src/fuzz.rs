@@ -7,7 +7,7 @@ use crate::format::{
     Activation, Identity, RecordHeader, SEGMENT_HEADER_LEN, decode_index, decode_journal_header,
 };
 use crate::fs::{Disk, FileSystem, OpenMode, write_all_at};
-use crate::recovery::read_tail;
+use crate::tail::read_tail;
 
 /// An index from anywhere.
 pub fn index(bytes: &[u8]) {

@@ -35,6 +35,7 @@ mod shard;
 mod slice;
 mod stats;
 mod store;
+mod tail;
 pub mod vital;
 mod volume;
 mod watermark;

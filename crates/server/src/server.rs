@@ -250,10 +250,9 @@ impl std::fmt::Debug for Server {
 /// Recovery may take a while; other tasks go on.
 async fn open_engine(config: &Config, clock: Clock) -> Result<Engine> {
     let keyring = &config.encryption.keyring;
-    let keyring = match keyring.as_os_str().is_empty() {
-        true => None,
-        false => Some(Keyring::open(keyring)?),
-    };
+    let keyring = (!keyring.as_os_str().is_empty())
+        .then(|| Keyring::open(keyring))
+        .transpose()?;
     let options = EngineOptions {
         keyring,
         volume: VolumeOptions {

@@ -6,7 +6,7 @@ use afflux_aws::document::Encoder;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 
-use super::bodies::{body, list, read, text};
+use super::bodies::{body, list, member, read, text};
 use super::client::{Connection, Target};
 use super::drive::Prepared;
 use crate::bench::raw::len_u64;
@@ -51,6 +51,11 @@ impl Api {
         })
     }
 
+    /// Sends a body that is ready; returns the answer.
+    pub(super) async fn ask(&mut self, operation: &'static str, body: Bytes) -> Result<Bytes> {
+        self.connection.ask(operation, body).await
+    }
+
     async fn call(
         &mut self,
         operation: &'static str,
@@ -72,7 +77,7 @@ impl Api {
                 .call("DescribeStream", |to| to.member("StreamName", &name))
                 .await?;
             let answer = read(self.target.format(), &answer)?;
-            let stream = super::bodies::member(&answer, "StreamDescription")?;
+            let stream = member(&answer, "StreamDescription")?;
             if text(stream, "StreamStatus")? == "ACTIVE" {
                 let shards = list(stream, "Shards")?;
                 let shard = shards.first().context("a stream without shards")?;
@@ -106,13 +111,13 @@ impl Api {
             })
             .await?;
         let answer = read(self.target.format(), &answer)?;
-        let arn = text(super::bodies::member(&answer, "Consumer")?, "ConsumerARN")?;
+        let arn = text(member(&answer, "Consumer")?, "ConsumerARN")?;
         for _ in 0..LOOKS {
             let answer = self
                 .call("DescribeStreamConsumer", |to| to.member("ConsumerARN", arn))
                 .await?;
             let answer = read(self.target.format(), &answer)?;
-            let consumer = super::bodies::member(&answer, "ConsumerDescription")?;
+            let consumer = member(&answer, "ConsumerDescription")?;
             if text(consumer, "ConsumerStatus")? == "ACTIVE" {
                 return Ok(arn.to_owned());
             }

@@ -102,7 +102,10 @@ pub(super) fn failed_records(format: Format, body: &Bytes) -> Result<u64> {
             _ => Vec::new(),
         },
     };
-    if let Some(count) = std::str::from_utf8(&digits).ok().and_then(|d| d.parse().ok()) {
+    if let Some(count) = std::str::from_utf8(&digits)
+        .ok()
+        .and_then(|d| d.parse().ok())
+    {
         return Ok(count);
     }
     match member(&read(format, body)?, "FailedRecordCount")? {

@@ -128,7 +128,7 @@ impl Target {
             .method(Method::POST)
             .uri(uri)
             .header(CONTENT_TYPE, self.format.content_type())
-            .header("x-amz-target", format!("{TARGET_PREFIX}{operation}"));
+            .header("x-amz-target", format!("{TARGET_PREFIX}.{operation}"));
         if self.signature == Signature::Formal {
             request = request
                 .header(AUTHORIZATION, SIGNATURE)

@@ -97,7 +97,13 @@ pub(super) async fn drive(target: &Target, load: &Load) -> Result<Driven> {
     let clock = Stopwatch::start();
     let mut tasks = JoinSet::new();
     for (number, connection) in connections.into_iter().enumerate() {
-        tasks.spawn(repeat(connection, target.clone(), load.clone(), number, clock));
+        tasks.spawn(repeat(
+            connection,
+            target.clone(),
+            load.clone(),
+            number,
+            clock,
+        ));
     }
     let mut driven = Driven::new()?;
     while let Some(one) = tasks.join_next().await {

@@ -19,10 +19,10 @@ use afflux_engine::{Accepted, From, KeyFault, Shard};
 use afflux_types::{ErrorKind, ShardId, StreamName};
 
 use super::batch::{self, Item};
-use super::{dry_run, encryption};
 use super::join::join;
 use super::request;
 use super::route::{Route, Routes};
+use super::{dry_run, encryption};
 use crate::context::Context;
 
 /// Tables that one request is tried with. Each but the first means that shards were split or merged

@@ -18,7 +18,9 @@ async fn start(fixture: &Fixture, key: &str) {
 /// What both descriptions say of the encryption.
 async fn described(fixture: &Fixture) -> (Value, Value) {
     let summary = fixture.summary("s").await;
-    let whole = fixture.call("DescribeStream", json!({"StreamName": "s"})).await;
+    let whole = fixture
+        .call("DescribeStream", json!({"StreamName": "s"}))
+        .await;
     let whole = &whole["StreamDescription"];
     for member in ["EncryptionType", "KeyId", "StreamStatus"] {
         assert_eq!(whole[member], summary[member]);
@@ -53,17 +55,26 @@ async fn encryption_is_told_where_it_is_told_at_aws() {
     let answer = fixture.call("PutRecord", put("BBBB")).await;
     assert_eq!(answer["EncryptionType"], "KMS");
     let records = json!([{"PartitionKey": "k", "Data": "CCCC"}]);
-    let answer = fixture.call("PutRecords", json!({"StreamName": "s", "Records": records})).await;
+    let answer = fixture
+        .call("PutRecords", json!({"StreamName": "s", "Records": records}))
+        .await;
     assert_eq!(answer["EncryptionType"], "KMS");
     let fixture = fixture.reopen().await;
     let records = get(&fixture).await.unwrap();
     let data: Vec<_> = records.iter().map(|record| &record["Data"]).collect();
     assert_eq!(data, ["AAAA", "BBBB", "CCCC"]);
-    assert!(records.iter().all(|record| record["EncryptionType"] == "KMS"));
+    assert!(
+        records
+            .iter()
+            .all(|record| record["EncryptionType"] == "KMS")
+    );
     // By another name of the key.
     let arn = format!("{ARN}s");
     let body = json!({"StreamARN": arn, "EncryptionType": "KMS", "KeyId": "two"});
-    assert_eq!(fixture.call("StopStreamEncryption", body).await, Value::Null);
+    assert_eq!(
+        fixture.call("StopStreamEncryption", body).await,
+        Value::Null
+    );
     assert_eq!(described(&fixture).await, (json!("NONE"), Value::Null));
     let answer = fixture.call("PutRecord", put("DDDD")).await;
     assert_eq!(answer["EncryptionType"], Value::Null);
@@ -84,8 +95,14 @@ async fn keys_that_cannot_be_used_are_refused_with_the_services_codes() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     for (key, error) in [
         ("three", "KMSNotFoundException: Key three is not found."),
-        ("alias/three", "KMSNotFoundException: Key alias/three is not found."),
-        ("../one", r#"InvalidArgumentException: "../one" is not the name of a key."#),
+        (
+            "alias/three",
+            "KMSNotFoundException: Key alias/three is not found.",
+        ),
+        (
+            "../one",
+            r#"InvalidArgumentException: "../one" is not the name of a key."#,
+        ),
         (
             "open",
             "KMSAccessDeniedException: The key cannot be used; the server's log says why.",
@@ -97,7 +114,10 @@ async fn keys_that_cannot_be_used_are_refused_with_the_services_codes() {
     assert_eq!(described(&fixture).await, (json!("NONE"), Value::Null));
     let body = json!({"StreamName": "none", "EncryptionType": "KMS", "KeyId": "one"});
     let refused = fixture.refused("StartStreamEncryption", body).await;
-    assert!(refused.starts_with("ResourceNotFoundException"), "{refused}");
+    assert!(
+        refused.starts_with("ResourceNotFoundException"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -110,7 +130,8 @@ async fn without_its_key_a_stream_takes_and_gives_nothing_sealed_and_says_why() 
     let path = fixture.keys().join("one.key");
     std::fs::write(&path, "2".repeat(64)).unwrap();
     let fixture = fixture.reopen().await;
-    let wrong = "KMSInvalidStateException: Key one is not the key that the stream was encrypted with.";
+    let wrong =
+        "KMSInvalidStateException: Key one is not the key that the stream was encrypted with.";
     assert_eq!(fixture.refused("PutRecord", put("CCCC")).await, wrong);
     let records = json!([{"PartitionKey": "k", "Data": "CCCC"}]);
     let body = json!({"StreamName": "s", "Records": records});

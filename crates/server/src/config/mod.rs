@@ -22,7 +22,8 @@ pub use section::{HttpTls, LogFormat};
 pub use token::{Right, Token};
 
 use keys::{
-    AwsLayer, EncryptionLayer, HttpLayer, KinesisLayer, LimitsLayer, LogLayer, QuicLayer, StorageLayer, TlsLayer,
+    AwsLayer, EncryptionLayer, HttpLayer, KinesisLayer, LimitsLayer, LogLayer, QuicLayer,
+    StorageLayer, TlsLayer,
 };
 use section::Key;
 
@@ -152,7 +153,12 @@ impl Config {
         document(&mut text, Tls::SECTION, Tls::ABOUT, Tls::keys());
         document(&mut text, Limits::SECTION, Limits::ABOUT, Limits::keys());
         document(&mut text, Storage::SECTION, Storage::ABOUT, Storage::keys());
-        document(&mut text, Encryption::SECTION, Encryption::ABOUT, Encryption::keys());
+        document(
+            &mut text,
+            Encryption::SECTION,
+            Encryption::ABOUT,
+            Encryption::keys(),
+        );
         document(&mut text, Log::SECTION, Log::ABOUT, Log::keys());
         text.push('\n');
         text.push_str(token::DOCUMENTATION);
