@@ -15,13 +15,12 @@ use crate::catalog::{Catalog, Loaded, Store, Table, Write, key};
 use crate::fault::stopping;
 use crate::pool::Pool;
 use crate::registry::{Cell, Registry, Stream};
-use crate::retention::Ticker;
 use crate::seal::{DataKey, Keyring};
 use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::shard::live::Live;
 use crate::shard::ringer::Ringer;
-use crate::shard::signals::End;
+use crate::shard::signals::{End, Helpers};
 use crate::stats::EngineStats;
 
 /// The file of the catalog in a data directory.
@@ -70,8 +69,7 @@ pub(crate) struct Inner {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) pool: Pool,
     pub(crate) registry: Arc<RwLock<Registry>>,
-    pub(crate) ticker: Arc<Ticker>,
-    pub(crate) ringer: Arc<Ringer>,
+    pub(crate) helpers: Helpers,
     pub(crate) keyring: Option<Keyring>,
     stopping: AtomicBool,
 }
@@ -118,13 +116,18 @@ impl Engine {
             catalog: Arc::new(catalog),
             pool: Pool::start(options.read_threads)?,
             registry: Arc::new(RwLock::new(registry(loaded))),
-            ticker: Arc::default(),
-            ringer: Ringer::start()?,
+            helpers: Helpers {
+                ticker: Arc::default(),
+                ringer: Ringer::start()?,
+            },
             keyring: options.keyring,
             stopping: AtomicBool::new(false),
         });
         if let Some(interval) = options.retention_interval {
-            inner.ticker.start(Arc::downgrade(&inner), interval)?;
+            inner
+                .helpers
+                .ticker
+                .start(Arc::downgrade(&inner), interval)?;
         }
         Ok(Self(inner))
     }
@@ -182,7 +185,7 @@ impl Engine {
     pub async fn shutdown(&self) -> Result<()> {
         let inner = &self.0;
         inner.stopping.store(true, Ordering::Release);
-        inner.ticker.stop();
+        inner.helpers.ticker.stop();
         let cells = inner.cells();
         for live in cells.iter().filter_map(|cell| cell.live()) {
             live.signals.ring();
@@ -196,7 +199,7 @@ impl Engine {
                 closed
             })
             .await;
-        inner.ringer.close();
+        inner.helpers.ringer.close();
         for cell in &cells {
             cell.finish(|| End::Stopping);
         }
@@ -237,9 +240,9 @@ impl Inner {
             return Ok(Arc::clone(live));
         }
         let (stream, cell) = (Arc::clone(stream), Arc::clone(cell));
-        let (volume, ringer) = (self.volume.clone(), Arc::clone(&self.ringer));
+        let (volume, helpers) = (self.volume.clone(), self.helpers.clone());
         self.pool
-            .run(move || open_live((&volume, &ringer), &stream, &cell))
+            .run(move || open_live(&volume, &helpers, &stream, &cell))
             .await?
     }
 
@@ -262,13 +265,6 @@ impl Inner {
         })
     }
 
-    /// Retention by bytes need not wait for the next tick.
-    pub(crate) fn segment_started(&self, stream: &Stream, shard: ShardId) {
-        if stream.retention().bytes.is_some() {
-            self.ticker.nudge(stream.name(), shard);
-        }
-    }
-
     fn cells(&self) -> Vec<Arc<Cell>> {
         let registry = self.registry.read();
         registry
@@ -281,19 +277,20 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.ticker.stop();
-        self.ringer.close();
+        self.helpers.ticker.stop();
+        self.helpers.ringer.close();
     }
 }
 
 /// Opens a shard's log unless it is open. May block.
 pub(crate) fn open_live(
-    threads: (&Volume, &Arc<Ringer>),
+    volume: &Volume,
+    helpers: &Helpers,
     stream: &Stream,
     cell: &Cell,
 ) -> Result<Arc<Live>> {
-    let live = cell
-        .live_or_open(|| Live::open(threads, stream.key(cell.id), &stream.facts, !cell.is_open()));
+    let (key, closed) = (stream.key(cell.id), !cell.is_open());
+    let live = cell.live_or_open(|| Live::open(volume, helpers, key, &stream.facts, closed));
     if stream.is_deleted() {
         return Err(stream.deleted_error());
     }

@@ -1,7 +1,6 @@
 //! Deleting what has expired.
 //!
-//! A thread looks at every shard once per interval, and at a shard with a limit in bytes whenever it
-//! begins a segment. An open shard loses whole segments. A closed shard whose every entry has expired
+//! A thread looks at every shard once per interval, and at one shard whenever a segment of it is sealed. An open shard loses whole segments. A closed shard whose every entry has expired
 //! goes whole: first from the catalog, in one transaction that also notes its log for removal, then
 //! from the disk. So a crash in between leaves no log behind.
 
@@ -66,13 +65,13 @@ impl Inner {
         remove_logs(&self.volume, &self.catalog, &removals)
     }
 
-    fn retain_some(&self, shards: &BTreeSet<(StreamName, ShardId)>) {
-        for (name, shard) in shards {
+    fn retain_some(&self, shards: &BTreeSet<Due>) {
+        for due in shards {
             // Deleted since it was noted.
-            let Ok(stream) = self.stream(name) else {
+            let Ok(stream) = self.stream(&due.stream) else {
                 continue;
             };
-            if let Ok(cell) = stream.cell(*shard) {
+            if let Ok(cell) = stream.cell(due.shard) {
                 self.retain_logged(&stream, &cell);
             }
         }
@@ -94,7 +93,7 @@ impl Inner {
         if cell.live().is_none() && !self.has_log(stream.key(cell.id)) {
             return self.retain_unused(stream, cell);
         }
-        let live = open_live((&self.volume, &self.ringer), stream, cell)?;
+        let live = open_live(&self.volume, &self.helpers, stream, cell)?;
         let retention = stream.retention();
         let before = self.clock.wall().minus(retention.age);
         live.log.retain(Some(before), retention.bytes)?;
@@ -176,14 +175,21 @@ pub(crate) struct Ticker {
 struct Ticks {
     stopped: bool,
     /// Shards that need a look before the next interval; at most every shard.
-    due: BTreeSet<(StreamName, ShardId)>,
+    due: BTreeSet<Due>,
+}
+
+/// Which shard to look at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Due {
+    pub(crate) stream: StreamName,
+    pub(crate) shard: ShardId,
 }
 
 /// What the thread is to do.
 enum Tick {
     Stop,
     All,
-    Some(BTreeSet<(StreamName, ShardId)>),
+    Some(BTreeSet<Due>),
 }
 
 impl Ticker {
@@ -207,8 +213,8 @@ impl Ticker {
     }
 
     /// Asks for a look at one shard.
-    pub(crate) fn nudge(&self, stream: &StreamName, shard: ShardId) {
-        self.state.lock().due.insert((stream.clone(), shard));
+    pub(crate) fn nudge(&self, due: &Due) {
+        self.state.lock().due.insert(due.clone());
         self.wake.notify_one();
     }
 

@@ -8,6 +8,7 @@ use afflux_types::{ConsumerName, ErrorKind, Position, ShardId};
 use crate::support::*;
 
 const HOUR: Duration = Duration::from_secs(3_600);
+const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn age_deletes_whole_segments_and_nothing_younger() {
@@ -35,6 +36,33 @@ async fn age_deletes_whole_segments_and_nothing_younger() {
     let shard = fixture.shard(&stream, 0).await;
     assert_eq!(shard.watermarks().trim_horizon, horizon);
     assert_eq!(shard.watermarks().appended, Position::new(12));
+}
+
+#[tokio::test]
+async fn bytes_are_bounded_without_waiting_for_the_interval() {
+    let fixture = Fixture::with(|options| options.retention_interval = Some(24 * HOUR));
+    let stream = fixture.stream("s", 1).await;
+    let retention = Retention {
+        bytes: Some(100_000),
+        ..Retention::default()
+    };
+    fixture
+        .engine
+        .set_retention(&stream, retention)
+        .await
+        .unwrap();
+    let shard = fixture.shard(&stream, 0).await;
+    for _ in 0..40_u8 {
+        put(&shard, record(None, &[0; 30_000])).await;
+    }
+    let deleted = async {
+        while shard.watermarks().trim_horizon < Position::new(30) {
+            tokio::time::sleep(SECOND / 100).await;
+        }
+    };
+    tokio::time::timeout(30 * SECOND, deleted)
+        .await
+        .expect("the oldest are deleted");
 }
 
 #[tokio::test]

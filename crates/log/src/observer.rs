@@ -15,6 +15,9 @@ pub trait Observer: Send + Sync {
     /// An append that was refused as busy, or because the disk was full, may be tried again.
     fn ready(&self);
 
+    /// A full segment was sealed: retention may delete it from now on.
+    fn sealed(&self) {}
+
     /// A write or a sync failed. Nothing that is not durable yet will ever be.
     fn stopped(&self, error: &Error);
 }

@@ -62,10 +62,12 @@ pub(crate) fn run(core: &Arc<Core>) {
         if shard.durability() == Durability::Os {
             sync(core, &shard, &segment);
         }
-        if let Err(error) = segment.seal()
-            && !error.is_not_found()
-        {
-            tracing::warn!(%error, "the index of a sealed segment was not stored; it will be rebuilt");
+        match segment.seal() {
+            Ok(()) => shard.observer().sealed(),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => tracing::warn!(
+                %error, "the index of a sealed segment was not stored; it will be rebuilt"
+            ),
         }
     }
 }

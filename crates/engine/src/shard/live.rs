@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use afflux_entry::{Header, Kind};
 use afflux_log::{AppendError, Appended, LogKey, ShardLog, Volume, Watermarks};
-use afflux_types::{Error, Position, Result, ServerTime};
+use afflux_types::{Error, Position, Result, ServerTime, ShardId};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
@@ -19,10 +19,10 @@ use super::marker;
 use super::producers::{ProducerTable, SequenceError, Taken, Verdict};
 use super::quota::Quota;
 use super::recover::recover;
-use super::ringer::Ringer;
-use super::signals::Signals;
+use super::signals::{Helpers, Signals};
 use crate::catalog::StreamFacts;
 use crate::fault::Throttled;
+use crate::retention::Due;
 use crate::seal::{DataKey, Place, Sealed, Sealer, Sealing};
 use crate::stream::StreamKind;
 
@@ -81,10 +81,7 @@ pub struct Accepted {
 /// What became of one attempt to append.
 pub(crate) enum Attempt {
     /// Taken in now.
-    Accepted {
-        accepted: Accepted,
-        started_segment: bool,
-    },
+    Accepted(Accepted),
     /// Taken in before.
     Duplicate(Accepted),
     /// Not now: ring [`Signals::ready`] and try again.
@@ -158,12 +155,17 @@ impl Incoming {
 impl Live {
     /// Opens or creates a shard's log. May block.
     pub(crate) fn open(
-        (volume, ringer): (&Volume, &Arc<Ringer>),
+        volume: &Volume,
+        helpers: &Helpers,
         key: LogKey,
         stream: &StreamFacts,
         closed: bool,
     ) -> Result<Self> {
-        let signals = Signals::new(Arc::clone(ringer));
+        let due = Due {
+            stream: stream.name.clone(),
+            shard: ShardId::new(key.shard),
+        };
+        let signals = Signals::new(helpers.clone(), due);
         let log = volume.shard(key, stream.durability, Arc::clone(&signals) as _)?;
         let mut recovered = recover(&log)?;
         if stream.kind == StreamKind::Video {
@@ -251,10 +253,7 @@ impl Live {
         if sequencer.marker_due {
             sequencer.marker_due = !self.append_marker(&sequencer.producers);
         }
-        Ok(Attempt::Accepted {
-            accepted,
-            started_segment: appended.started_segment,
-        })
+        Ok(Attempt::Accepted(accepted))
     }
 
     /// Returns once no append is under way that has not seen what the caller did before.

@@ -85,15 +85,7 @@ impl Shard {
                 incoming = self.seal(incoming).await?;
             }
             match self.attempt(incoming)? {
-                Attempt::Accepted {
-                    accepted,
-                    started_segment,
-                } => {
-                    if started_segment {
-                        self.engine.segment_started(&self.stream, self.cell.id);
-                    }
-                    return Ok(accepted);
-                }
+                Attempt::Accepted(accepted) => return Ok(accepted),
                 Attempt::Duplicate(accepted) => {
                     add(&self.stream.counters.duplicates, 1);
                     self.live.wait_entry(&accepted).await?;

@@ -17,6 +17,7 @@ use tokio::sync::futures::Notified;
 
 use super::ringer::Ringer;
 use crate::fault::{again, stopping};
+use crate::retention::{Due, Ticker};
 
 /// Readers that a commit thread wakes itself: a few microseconds, less than handing them over.
 const READERS_FEW: usize = 32;
@@ -45,8 +46,16 @@ pub(crate) struct Signals {
     waiting: AtomicUsize,
     /// Whether the ringer has been asked and has not begun.
     handed_over: AtomicBool,
-    ringer: Arc<Ringer>,
+    helpers: Helpers,
+    due: Due,
     me: Weak<Self>,
+}
+
+/// Threads that do for a shard's commit thread what takes longer.
+#[derive(Clone, Debug)]
+pub(crate) struct Helpers {
+    pub(crate) ringer: Arc<Ringer>,
+    pub(crate) ticker: Arc<Ticker>,
 }
 
 /// A reader counts as waiting while it holds this.
@@ -59,7 +68,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Signals {
-    pub(crate) fn new(ringer: Arc<Ringer>) -> Arc<Self> {
+    pub(crate) fn new(helpers: Helpers, due: Due) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             acks: Notify::new(),
             readers: Notify::new(),
@@ -67,7 +76,8 @@ impl Signals {
             end: OnceLock::new(),
             waiting: AtomicUsize::new(0),
             handed_over: AtomicBool::new(false),
-            ringer,
+            helpers,
+            due,
             me: Weak::clone(me),
         })
     }
@@ -138,12 +148,16 @@ impl Observer for Signals {
         } else if !self.handed_over.swap(true, Ordering::SeqCst)
             && let Some(me) = self.me.upgrade()
         {
-            self.ringer.hand_over(me);
+            self.helpers.ringer.hand_over(me);
         }
     }
 
     fn ready(&self) {
         self.ready.notify_waiters();
+    }
+
+    fn sealed(&self) {
+        self.helpers.ticker.nudge(&self.due);
     }
 
     fn stopped(&self, error: &Error) {
@@ -156,12 +170,24 @@ impl Observer for Signals {
 mod tests {
     use super::*;
 
+    fn signals(ringer: &Arc<Ringer>) -> Arc<Signals> {
+        let helpers = Helpers {
+            ringer: Arc::clone(ringer),
+            ticker: Arc::default(),
+        };
+        let due = Due {
+            stream: "s".parse().unwrap(),
+            shard: afflux_types::ShardId::new(0),
+        };
+        Signals::new(helpers, due)
+    }
+
     /// Whoever takes a bell first and looks then cannot miss an advance, however many wait.
     #[tokio::test]
     async fn an_advance_between_the_look_and_the_wait_is_heard() {
         let ringer = Ringer::start().unwrap();
         for others in [0, READERS_FEW, READERS_FEW + 1] {
-            let signals = Signals::new(Arc::clone(&ringer));
+            let signals = signals(&ringer);
             let _others: Vec<_> = (0..others).map(|_| signals.wait()).collect();
             for _ in 0..100 {
                 let (ack, read) = (signals.acks(), signals.readers());
@@ -178,7 +204,7 @@ mod tests {
     #[tokio::test]
     async fn an_advance_while_the_ringer_rings_is_heard() {
         let ringer = Ringer::start().unwrap();
-        let signals = Signals::new(Arc::clone(&ringer));
+        let signals = signals(&ringer);
         let _many: Vec<_> = (0..=READERS_FEW).map(|_| signals.wait()).collect();
         signals.ring_readers();
         let read = signals.readers();
@@ -193,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_after_the_end_learns_of_it() {
-        let signals = Signals::new(Arc::default());
+        let signals = signals(&Arc::default());
         let (ack, read, ready) = (signals.acks(), signals.readers(), signals.ready());
         signals.finish(End::Stopping);
         tokio::join!(ack, read, ready);
