@@ -2,7 +2,7 @@
 //!
 //! Two threads take turns. One at a time gathers and writes; while it syncs, the other gathers and
 //! writes the next round, so that writes and syncs overlap and rounds grow by themselves under load.
-//! At low load one thread waits for work and does everything itself.
+//! After a small round the other waits instead: a sync then serves whatever has come meanwhile.
 //!
 //! ```text
 //! thread 0   gather write | sync ........ publish | gather write | sync
@@ -28,14 +28,26 @@ use crate::core::Core;
 use crate::stats::{add, add_time};
 use round::{Phase, Run};
 
+/// The sync of a round of fewer bytes is not overlapped with the next round's write: there is little to
+/// write meanwhile, two syncs at once take each other's time, and a round that waits holds more entries.
+const OVERLAP_BYTES_MIN: u64 = 256 << 10;
+
 /// The order of rounds.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    /// The next round's number. Whoever holds the lock gathers and writes.
-    gather: Mutex<u64>,
+    /// Whoever holds the lock gathers and writes.
+    gather: Mutex<Next>,
     /// The round whose turn it is to publish.
     publish: Mutex<u64>,
     published: Condvar,
+}
+
+/// The next round.
+#[derive(Debug, Default)]
+struct Next {
+    number: u64,
+    /// Whether the round before it is so small that it is waited for.
+    after_small: bool,
 }
 
 impl Turns {
@@ -56,12 +68,17 @@ impl Turns {
 /// Runs rounds until the volume is closed and every queue is empty.
 pub(crate) fn run(core: &Arc<Core>) {
     loop {
-        let mut number = core.turns.gather.lock();
+        let mut next = core.turns.gather.lock();
+        if next.after_small {
+            core.turns.wait(next.number);
+        }
         let Some(mut phases) = round::gather(core) else {
             return;
         };
-        let round = *number;
-        *number += 1;
+        let round = next.number;
+        next.number += 1;
+        let bytes: u64 = phases.iter().flatten().map(|run| run.bytes).sum();
+        next.after_small = bytes < OVERLAP_BYTES_MIN;
         let mut phases = phases.drain(..);
         let mut first = phases.next().unwrap_or_default();
         let started = core.clock.elapsed();
@@ -70,7 +87,7 @@ pub(crate) fn run(core: &Arc<Core>) {
             &core.store.counters.write_nanos,
             core.clock.elapsed().saturating_sub(started),
         );
-        drop(number);
+        drop(next);
         finish(core, &mut first, sync);
         core.turns.wait(round);
         publish(core, &first);
