@@ -1,0 +1,141 @@
+"""Encryption at rest through boto3: what is on the disk, and what a missing or wrong key costs."""
+
+import os
+import pathlib
+
+import botocore.exceptions
+import pytest
+
+import conftest
+
+STREAM = "sealed"
+
+
+@pytest.fixture
+def keyring(tmp_path):
+    """A directory with the key `one`, and the alias that AWS's own key has."""
+    directory = tmp_path / "keys"
+    directory.mkdir()
+    write_key(directory, "one", "1" * 64)
+    (directory / "aliases").write_text("alias/aws/kinesis one\n")
+    return directory
+
+
+def write_key(directory, name, digits):
+    path = directory / f"{name}.key"
+    path.write_text(digits)
+    path.chmod(0o600)
+
+
+@pytest.fixture
+def server(tmp_path, keyring):
+    environment = {"AFFLUX_ENCRYPTION_KEYRING": str(keyring)}
+    server = conftest.Server(tmp_path, environment=environment)
+    yield server
+    server.stop()
+
+
+def put(client, first, count):
+    """Puts records that compress badly and are found easily."""
+    records = [
+        {"Data": f"secret-{number}-".encode() * 20, "PartitionKey": f"key-{number}"}
+        for number in range(first, first + count)
+    ]
+    return client.put_records(StreamName=STREAM, Records=records)
+
+
+def read(client):
+    """The numbers of all records from the trim horizon, and their kinds of encryption."""
+    iterator = client.get_shard_iterator(
+        StreamName=STREAM, ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    found = []
+    while True:
+        answer = client.get_records(ShardIterator=iterator)
+        for record in answer["Records"]:
+            text = record["Data"].decode()
+            number = int(text.split("-")[1])
+            assert text == f"secret-{number}-" * 20
+            found.append((number, record.get("EncryptionType")))
+        if not answer["Records"] and answer["MillisBehindLatest"] == 0:
+            return found
+        iterator = answer["NextShardIterator"]
+
+
+def on_disk(server, text):
+    """Whether any file of the data directory holds `text`."""
+    data = pathlib.Path(server.directory) / "data"
+    files = [path for path in data.rglob("*") if path.is_file()]
+    assert files
+    return any(text in path.read_bytes() for path in files)
+
+
+def refusal(call, *arguments, **members):
+    with pytest.raises(botocore.exceptions.ClientError) as refused:
+        call(*arguments, **members)
+    return refused.value.response["Error"]["Code"]
+
+
+def test_from_the_switch_on_nothing_plain_reaches_the_disk_and_the_past_stays_readable(server):
+    client = server.client()
+    client.create_stream(StreamName=STREAM, ShardCount=1)
+    plain = put(client, 0, 10)
+    assert plain.get("EncryptionType") in (None, "NONE")
+    client.start_stream_encryption(
+        StreamName=STREAM, EncryptionType="KMS", KeyId="alias/aws/kinesis"
+    )
+    assert put(client, 10, 10)["EncryptionType"] == "KMS"
+    assert client.describe_stream_summary(StreamName=STREAM)["StreamDescriptionSummary"][
+        "KeyId"
+    ] == "alias/aws/kinesis"
+
+    server.restart()
+    # What is looked for is what a plain record looks like.
+    assert on_disk(server, b"secret-3-secret-3-")
+    for number in range(10, 20):
+        assert not on_disk(server, f"secret-{number}-".encode())
+        assert not on_disk(server, f"key-{number}".encode())
+    kinds = dict(read(client))
+    assert list(kinds) == list(range(20))
+    assert all(kinds[number] == "KMS" for number in range(10, 20))
+
+    client.stop_stream_encryption(
+        StreamName=STREAM, EncryptionType="KMS", KeyId="alias/aws/kinesis"
+    )
+    put(client, 20, 1)
+    assert on_disk(server, b"secret-20-")
+    assert [number for number, _ in read(client)] == list(range(21))
+
+
+def test_a_missing_or_wrong_key_is_a_clear_error_and_never_plain_data(server, keyring):
+    client = server.client()
+    client.create_stream(StreamName=STREAM, ShardCount=1)
+    client.start_stream_encryption(StreamName=STREAM, EncryptionType="KMS", KeyId="one")
+    put(client, 0, 3)
+
+    server.kill()
+    os.rename(keyring / "one.key", keyring / "elsewhere")
+    server.start(server.http)
+    assert refusal(read, client) == "KMSNotFoundException"
+    assert refusal(client.put_record, StreamName=STREAM, Data=b"x", PartitionKey="k") == (
+        "KMSNotFoundException"
+    )
+
+    server.kill()
+    write_key(keyring, "one", "2" * 64)
+    server.start(server.http)
+    assert refusal(read, client) == "KMSInvalidStateException"
+
+    server.kill()
+    os.rename(keyring / "elsewhere", keyring / "one.key")
+    server.start(server.http)
+    assert [number for number, _ in read(client)] == [0, 1, 2]
+
+
+def test_keys_that_do_not_exist_are_refused(server):
+    client = server.client()
+    client.create_stream(StreamName=STREAM, ShardCount=1)
+    start = client.start_stream_encryption
+    members = dict(StreamName=STREAM, EncryptionType="KMS")
+    assert refusal(start, **members, KeyId="two") == "KMSNotFoundException"
+    assert refusal(start, **members, KeyId="../one") == "InvalidArgumentException"
