@@ -15,6 +15,24 @@ import pytest
 
 BINARY = os.environ["AFFLUX_BINARY"]
 
+# What every client signs with; a server without credentials does not look at it.
+ACCESS_KEY = "AKIDEXAMPLE"
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+CREDENTIALS = f"""
+[[credentials]]
+access_key_id = "{ACCESS_KEY}"
+secret = "{SECRET}"
+actions = ["kinesis:*"]
+streams = ["*"]
+
+[[credentials]]
+access_key_id = "AKIDREADER"
+secret = "another secret of enough characters"
+actions = ["kinesis:Get*", "kinesis:Describe*", "kinesis:List*"]
+streams = ["public-*"]
+"""
+
 
 class Server:
     """A running server in a directory of its own."""
@@ -54,8 +72,8 @@ class Server:
         settings = dict(
             endpoint_url=f"{scheme}://{self.http}",
             region_name="us-east-1",
-            aws_access_key_id="AKIDEXAMPLE",
-            aws_secret_access_key="secret",
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET,
             config=botocore.config.Config(retries={"max_attempts": 0}, read_timeout=30),
         )
         client = boto3.session.Session().client(service, **{**settings, **overrides})
@@ -87,6 +105,24 @@ def server():
         server = Server(directory, environment={"AFFLUX_KINESIS_THROTTLED": "false"})
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def closed(tmp_path_factory):
+    """A server that asks for signatures."""
+    directory = tmp_path_factory.mktemp("closed")
+    config = directory / "config.toml"
+    config.write_text(CREDENTIALS)
+    environment = {"AFFLUX_KINESIS_THROTTLED": "false"}
+    server = Server(directory, "--config", str(config), environment=environment)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["open", "closed"])
+def either(request):
+    """A server that looks at signatures, and one that does not."""
+    return request.getfixturevalue("closed" if request.param == "closed" else "server")
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_java_sdk(server, scheme):
-    arguments = f"-Dexec.args={scheme}://{server.http} {scheme}"
+def test_the_java_sdk(either, scheme):
+    arguments = f"-Dexec.args={scheme}://{either.http} {scheme}"
     command = ["mvn", "-q", "-B", "-f", PROJECT, "compile", "exec:java", arguments]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stdout + ran.stderr

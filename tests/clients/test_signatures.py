@@ -6,33 +6,7 @@ import botocore
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import Server
-
-CONFIG = """
-[[credentials]]
-access_key_id = "AKIDEXAMPLE"
-secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-actions = ["kinesis:*"]
-streams = ["*"]
-
-[[credentials]]
-access_key_id = "AKIDREADER"
-secret = "another secret of enough characters"
-actions = ["kinesis:Get*", "kinesis:Describe*", "kinesis:List*"]
-streams = ["public-*"]
-"""
-SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-
-
-@pytest.fixture(scope="module")
-def closed(tmp_path_factory):
-    """A server that asks for signatures."""
-    directory = tmp_path_factory.mktemp("closed")
-    config = directory / "config.toml"
-    config.write_text(CONFIG)
-    server = Server(directory, "--config", str(config))
-    yield server
-    server.stop()
+from conftest import SECRET
 
 
 def code(call, **arguments):

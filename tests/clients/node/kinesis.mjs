@@ -11,7 +11,7 @@ const client = new kinesis.KinesisClient({
   region: "us-east-1",
   credentials: {
     accessKeyId: process.env.AWS_ACCESS_KEY_ID ?? "AKIDEXAMPLE",
-    secretAccessKey: process.env.AWS_SECRET_ACCESS_KEY ?? "secret",
+    secretAccessKey: process.env.AWS_SECRET_ACCESS_KEY ?? "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
   },
   maxAttempts: 1,
   ...(transport === "http1" ? { requestHandler: new NodeHttpHandler() } : {}),

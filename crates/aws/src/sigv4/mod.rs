@@ -7,7 +7,7 @@
 //!
 //! # Invariants
 //! - Nothing of the request is believed before [`Claim::verify`] has succeeded.
-//! - `host` is signed, and `x-amz-target` where there is one: it decides what a body means.
+//! - `host` or `:authority` is signed, and `x-amz-target` where there is one: it decides what a body means.
 //! - A request is good for 15 minutes around its time, in the query for as long as it says there.
 
 mod canonical;
@@ -43,8 +43,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// What stands behind the question mark, still percent-encoded; may be empty.
     pub query: &'a str,
-    /// Names, in any case, and values of the headers. `host` must be among them: HTTP/2 carries it as
-    /// `:authority`.
+    /// Names, in any case, and values of the headers. `host` must be among them, or `:authority`, as
+    /// HTTP/2 carries it and the SDK for JavaScript signs it.
     pub headers: &'a [(&'a str, &'a [u8])],
     /// The body.
     pub body: &'a [u8],
@@ -183,7 +183,7 @@ impl Claim {
 
     fn check_signed_headers(&self, request: &Request<'_>) -> Result<(), Error> {
         let signed = |name: &str| self.signed_headers().any(|found| found == name);
-        if !signed("host") {
+        if !signed("host") && !signed(":authority") {
             return Err(Error::Invalid(
                 "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
                     .to_owned(),

@@ -20,11 +20,13 @@ pub(super) fn verify(asked: &Asked<'_>, region: &str, service: &str) -> Result<C
     let mut headers: Vec<(&str, &[u8])> = named
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect();
-    // HTTP/2 has no header for the host.
-    if !head.headers.contains_key(hyper::header::HOST)
-        && let Some(authority) = head.uri.authority()
-    {
-        headers.push(("host", authority.as_str().as_bytes()));
+    // HTTP/2 has no header for the host: most clients sign `host` all the same, some the pseudo-header.
+    if let Some(authority) = head.uri.authority() {
+        let authority = authority.as_str().as_bytes();
+        headers.push((":authority", authority));
+        if !head.headers.contains_key(hyper::header::HOST) {
+            headers.push(("host", authority));
+        }
     }
     let request = sigv4::Request {
         method: head.method.as_str(),

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new(
             "AKIDEXAMPLE",
-            "secret",
+            "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
             None,
             None,
             "test",

@@ -26,7 +26,7 @@ public final class Kinesis {
         AttributeMap.builder().put(SdkHttpConfigurationOption.TRUST_ALL_CERTIFICATES, true).build();
     var http =
         NettyNioAsyncHttpClient.builder().protocol(Protocol.HTTP2).buildWithDefaults(trusting);
-    var credentials = AwsBasicCredentials.create("AKIDEXAMPLE", "secret");
+    var credentials = AwsBasicCredentials.create("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
     try (var client =
         KinesisAsyncClient.builder()
             .endpointOverride(URI.create(arguments[0]))
