@@ -138,11 +138,7 @@ impl Progress {
     }
 }
 
-async fn consume_steadily(client: Client, history: History) {
-    let mut consumer = client
-        .consumer(&name("s"), ConsumerOptions::default())
-        .await
-        .unwrap();
+async fn consume_steadily(mut consumer: Consumer, history: History) {
     let mut progress = Progress::default();
     while progress.step(&mut consumer, &history, STEADY).await {}
 }
@@ -248,11 +244,15 @@ impl Load {
             load.producers
                 .spawn(produce(client, history, id, stop, rng));
         }
-        let (client, history) = (client(world).await, load.history.clone());
+        let steady = client(world).await;
+        let (client, history) = (steady.clone(), load.history.clone());
         load.consumers
-            .spawn(consume_in_pieces(client.clone(), history, seed.derive(100)));
+            .spawn(consume_in_pieces(client, history, seed.derive(100)));
+        // Made before the first kill: from then on it is to get over every one by itself.
+        let options = ConsumerOptions::default();
+        let consumer = steady.consumer(&name("s"), options).await.unwrap();
         let history = load.history.clone();
-        load.consumers.spawn(consume_steadily(client, history));
+        load.consumers.spawn(consume_steadily(consumer, history));
         load
     }
 

@@ -188,13 +188,14 @@ impl Running {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Asks it to stop with SIGINT, as ctrl-C does.
+    /// Asks it to stop with SIGTERM.
     ///
     /// # Panics
     /// If it has ended.
-    pub fn interrupt(&self) {
+    pub fn terminate(&self) {
+        // Not an interrupt: a shell's background jobs, and so everything below them, ignore it.
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
     }
 
     /// Closes the standard input, reads the rest of the output and waits for the end.
