@@ -331,10 +331,11 @@ mod tests {
         };
         let proxy = LossyProxy::start(echo(), weather, StdRng::seed_from_u64(1));
         let client = client(&proxy);
-        for _ in 0..400 {
-            client.send(b"x").unwrap();
-        }
-        crate::wait::until_true("all have been judged", || {
+        // Few at a time: what overflows a socket's buffer is judged by nobody.
+        crate::wait::until_true("enough have been judged", || {
+            for _ in 0..20 {
+                client.send(b"x").unwrap();
+            }
             proxy.lost() + proxy.forwarded() >= 400
         });
         assert!(
