@@ -2,6 +2,7 @@
 //!
 //! - `tidy`: rules about the repository itself.
 //! - `cli`: each command as a user types it, its output and its exit codes.
+//! - `kinesis`: the AWS API from the outside: very many and slow subscribers.
 //! - `quic`: the native protocol from the outside: bad bytes, bad requests, many and slow clients.
 //! - `video`: cameras with every codec, broken cameras, cameras on bad networks.
 //! - `faults`: full disks, changed bytes, answers that never arrive.
@@ -18,6 +19,7 @@
 mod cli;
 mod crash;
 mod faults;
+mod kinesis;
 mod quic;
 mod support;
 mod tidy;

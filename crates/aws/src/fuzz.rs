@@ -1,12 +1,15 @@
 //! One door for each parser of untrusted bytes; none of them may panic.
 
+use core::net::{IpAddr, Ipv4Addr};
+
 use afflux_types::ServerTime;
 use bytes::Bytes;
 
 use crate::document::Format;
 use crate::kinesis::arn::ResourceArn;
 use crate::kinesis::token::Sealer;
-use crate::kinesis::{Operation, Request, SequenceNumber, aggregate, event_stream};
+use crate::kinesis::{Operation, Request, SequenceNumber, event_stream};
+use crate::policy::{self, Decision, Policy, Principal, Subject};
 use crate::sigv4::{self, Claim, Scope, Secret};
 
 /// A body in either format, for every operation. The first byte chooses.
@@ -30,11 +33,6 @@ pub fn frames(mut input: &[u8]) {
     }
 }
 
-/// The message inside an aggregated record, under a sum that is right.
-pub fn aggregated(message: &[u8]) {
-    let _ = aggregate::split(&aggregate::seal(message));
-}
-
 /// Iterators, tokens, sequence numbers and ARNs.
 pub fn text(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
@@ -46,6 +44,47 @@ pub fn text(input: &[u8]) {
     if let Ok(number) = text.parse::<SequenceNumber>() {
         let again = number.to_string().parse();
         assert_eq!(again, Ok(number), "a number is written as it was read");
+    }
+}
+
+/// A policy of a stream and of a consumer, and what it says of a caller whom it may name.
+pub fn policy(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+    let consumer = format!("{stream}/consumer/c:1");
+    let principal = Principal::user("111122223333", "u");
+    let request = policy::Request {
+        principal: &principal,
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        encrypted: true,
+        now: ServerTime::from_millis(0),
+    };
+    for resource in [stream, &consumer] {
+        let Ok(arn) = resource.parse::<ResourceArn>() else {
+            return;
+        };
+        let subject = Subject {
+            service: "kinesis",
+            resource,
+            actions: arn.shares(),
+        };
+        let Ok(policy) = Policy::parse(&text, &subject) else {
+            continue;
+        };
+        for operation in Operation::ALL {
+            let decision = policy.decide(operation.name(), &request);
+            let shared = arn.shares().contains(&operation.name());
+            assert!(
+                shared || decision == Decision::Silent,
+                "{operation} is not shared"
+            );
+            let says = |effect| text.contains(effect) || text.contains('\\');
+            match decision {
+                Decision::Silent => {}
+                Decision::Delegated | Decision::Allowed => assert!(says("Allow"), "nobody allows"),
+                Decision::Denied => assert!(says("Deny"), "nobody denies"),
+            }
+        }
     }
 }
 

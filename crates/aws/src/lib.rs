@@ -2,7 +2,7 @@
 //!
 //! A server reads a request, verifies its signature with [`sigv4`], finds the operation and turns the
 //! body into a typed input with [`kinesis`], and writes the typed output in the format of the
-//! request. [`document`] holds the two body formats, [`validate`] the constraints of the service
+//! request. [`policy`] says who else may use a resource. [`document`] holds the two body formats, [`validate`] the constraints of the service
 //! model and the sentences in which the service reports that they are broken.
 //!
 //! # Invariants
@@ -14,5 +14,6 @@ pub mod document;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod kinesis;
+pub mod policy;
 pub mod sigv4;
 pub mod validate;

@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// Send records to a stream: one for each line of the input.
     Put(Put),
     /// Print the records of a stream as they arrive.
+    ///
+    /// A record of the Kinesis Producer Library that holds several is printed as those, each with its
+    /// sub-sequence number in JSON.
     Tail(Tail),
     /// Register, list and deregister consumers.
     #[command(subcommand)]
@@ -292,7 +295,7 @@ pub(crate) struct Tail {
     /// Only this shard.
     #[arg(long, value_name = "ID")]
     pub(crate) shard: Option<String>,
-    /// Stop after so many records.
+    /// Stop after so many records as they are printed, also in the middle of an aggregated one.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
     /// Stop at the end instead of waiting for more.

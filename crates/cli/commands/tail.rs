@@ -126,7 +126,7 @@ async fn follow(
     }
 }
 
-/// Prints records until the limit.
+/// Prints records until the limit, those inside an aggregated one each by itself.
 struct Lines {
     printer: Printer,
     left: Option<u64>,
@@ -135,23 +135,25 @@ struct Lines {
 impl Lines {
     fn print(&mut self, batch: &Batch) -> Result<()> {
         for delivered in batch.records() {
-            let delivered = delivered?;
-            if self.printer.is_json() {
-                let mut line = as_json(&delivered).to_string();
-                line.push('\n');
-                self.printer.bytes(line.as_bytes())?;
-            } else {
-                self.printer.bytes(&delivered.record.data)?;
-                self.printer.bytes(b"\n")?;
-            }
-            if let Some(left) = &mut self.left {
-                *left -= 1;
-                if *left == 0 {
-                    break;
+            for part in delivered?.parts() {
+                self.print_record(&part)?;
+                if self.left == Some(0) {
+                    return self.printer.flush();
                 }
             }
         }
         self.printer.flush()
+    }
+
+    fn print_record(&mut self, delivered: &Delivered) -> Result<()> {
+        if self.printer.is_json() {
+            let line = as_json(delivered).to_string();
+            self.printer.bytes(line.as_bytes())?;
+        } else {
+            self.printer.bytes(&delivered.record.data)?;
+        }
+        self.left = self.left.map(|left| left.saturating_sub(1));
+        self.printer.bytes(b"\n")
     }
 }
 
@@ -164,6 +166,9 @@ fn as_json(delivered: &Delivered) -> Value {
         "arrival_time": delivered.arrival.to_string(),
         "partition_key": record.partition_key.as_str(),
     });
+    if let Some(sub_sequence) = delivered.sub_sequence {
+        value["sub_sequence_number"] = sub_sequence.into();
+    }
     if let Some(hash_key) = record.explicit_hash_key {
         value["explicit_hash_key"] = hash_key.to_string().into();
     }

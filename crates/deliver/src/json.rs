@@ -24,6 +24,8 @@ pub(crate) struct LineWriter {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
     pub(crate) position: Position,
+    /// The place inside an aggregated record.
+    pub(crate) sub_sequence: Option<u64>,
     pub(crate) arrival: ServerTime,
     pub(crate) partition_key: &'a str,
     pub(crate) explicit_hash_key: Option<HashKey>,
@@ -52,7 +54,12 @@ impl LineWriter {
         out.reserve(self.head.len() + self.arrival_text.len() + line.data.len() + 160);
         out.extend_from_slice(&self.head);
         push_display(out, SequenceNumber::new(self.shard, line.position));
-        out.extend_from_slice(b"\",\"partition_key\":");
+        out.push(b'"');
+        if let Some(sub_sequence) = line.sub_sequence {
+            out.extend_from_slice(b",\"sub_sequence_number\":");
+            push_display(out, sub_sequence);
+        }
+        out.extend_from_slice(b",\"partition_key\":");
         push_text(out, line.partition_key);
         if let Some(hash_key) = line.explicit_hash_key {
             out.extend_from_slice(b",\"explicit_hash_key\":\"");
@@ -172,6 +179,7 @@ mod tests {
         #[test]
         fn a_line_is_json_and_holds_the_record(
             position: u64,
+            sub_sequence in proptest::option::of(any::<u64>()),
             millis in 0_i64..4_102_444_800_000,
             key in "\\PC{1,20}",
             hash in proptest::option::of(any::<u128>()),
@@ -180,6 +188,7 @@ mod tests {
             let arrival = ServerTime::from_millis(millis);
             let out = write(Line {
                 position: Position::new(position),
+                sub_sequence,
                 arrival,
                 partition_key: &key,
                 explicit_hash_key: hash.map(HashKey::new),
@@ -196,6 +205,9 @@ mod tests {
                 "arrival_time": arrival.to_string(),
             });
             let fields = expected.as_object_mut().unwrap();
+            if let Some(sub_sequence) = sub_sequence {
+                fields.insert("sub_sequence_number".into(), sub_sequence.into());
+            }
             if let Some(hash) = hash {
                 fields.insert("explicit_hash_key".into(), hash.to_string().into());
             }
@@ -211,6 +223,7 @@ mod tests {
     fn a_line_has_the_documented_form() {
         let line = Line {
             position: Position::new(42),
+            sub_sequence: None,
             arrival: ServerTime::from_millis(1_795_255_200_250),
             partition_key: "user \"1\"",
             explicit_hash_key: None,
@@ -222,6 +235,15 @@ mod tests {
              \"sequence_number\":\"49000000000700000000000000000042000000000000000000000000\",\
              \"partition_key\":\"user \\\"1\\\"\",\"arrival_time\":\"2026-11-21T10:00:00.250Z\",\
              \"data\":\"hello\\n\"}\n"
+        );
+        let part = Line {
+            sub_sequence: Some(3),
+            ..line
+        };
+        let text = String::from_utf8(write(part)).unwrap();
+        assert!(
+            text.contains("000000\",\"sub_sequence_number\":3,\"partition_key\""),
+            "{text}"
         );
     }
 }

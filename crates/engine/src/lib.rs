@@ -40,9 +40,10 @@ pub use fault::{Moved, Throttled};
 pub use seal::{Encryption, KeyFault, Keyring};
 pub use settings::Settings;
 pub use shard::producers::{PRODUCER_WINDOW_ENTRIES, PRODUCERS_MAX};
-pub use shard::{Accepted, Shard};
+pub use shard::{Accepted, Admission, Shard};
 pub use stats::{EngineStats, StreamStats};
 pub use stream::{
-    Checkpoint, Child, ConsumerDescription, NewStream, Quota, Retention, ShardDescription,
-    ShardState, StreamDescription, StreamKind, StreamSummary,
+    Checkpoint, Child, ConsumerDescription, LoadSample, NewStream, Quota, Retention,
+    ShardDescription, ShardLoad, ShardState, StreamDescription, StreamKind, StreamLoad,
+    StreamSummary,
 };

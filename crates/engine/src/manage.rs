@@ -11,7 +11,8 @@ use crate::engine::{Engine, remove_logs};
 use crate::registry::{Registry, Stream};
 use crate::seal::SealFacts;
 use crate::stream::{
-    NewStream, Retention, ShardDescription, StreamDescription, StreamSummary, check_record_bytes,
+    NewStream, Retention, ShardDescription, StreamDescription, StreamLoad, StreamSummary,
+    check_record_bytes,
 };
 
 impl Engine {
@@ -169,6 +170,7 @@ impl Engine {
         page(&registry.streams, after)
             .take(limit)
             .map(|stream| StreamSummary {
+                id: stream.facts.id,
                 name: stream.name().clone(),
                 kind: stream.facts.kind,
                 created: stream.facts.created,
@@ -177,12 +179,40 @@ impl Engine {
             .collect()
     }
 
+    /// The number that no other stream ever has, without a look at the stream's shards.
+    ///
+    /// # Errors
+    /// `NotFound` if it does not exist.
+    pub fn stream_id(&self, name: &StreamName) -> Result<u64> {
+        Ok(self.0.stream(name)?.facts.id)
+    }
+
     /// A stream and all its shards.
     ///
     /// # Errors
     /// `NotFound` if it does not exist.
     pub fn describe_stream(&self, name: &StreamName) -> Result<StreamDescription> {
         Ok(self.0.stream(name)?.describe())
+    }
+
+    /// What a stream and its open shards took in. The first look at a shard begins its sample, and each
+    /// takes the sample with it: for one who looks.
+    ///
+    /// # Errors
+    /// `NotFound` if the stream does not exist.
+    pub fn take_load(&self, name: &StreamName) -> Result<StreamLoad> {
+        let stream = self.0.stream(name)?;
+        let cells = stream.cells();
+        let open = cells.iter().filter(|cell| cell.is_open());
+        let shards = open.map(|cell| cell.take_load()).collect();
+        let counted = stream.counters.snapshot(stream.name().clone());
+        Ok(StreamLoad {
+            id: stream.facts.id,
+            quota: stream.facts.quota,
+            bytes: counted.bytes_in,
+            records: counted.records_in,
+            shards,
+        })
     }
 
     /// At most `limit` shards of a stream whose ids come after `after`, closed ones included.

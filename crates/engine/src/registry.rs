@@ -17,7 +17,7 @@ use crate::seal::Sealing;
 use crate::shard::live::Live;
 use crate::shard::signals::End;
 use crate::stats::Counters;
-use crate::stream::{Child, Retention, ShardDescription, ShardState, StreamDescription};
+use crate::stream::{Child, Retention, ShardDescription, ShardLoad, ShardState, StreamDescription};
 
 /// Every stream.
 #[derive(Default)]
@@ -256,6 +256,19 @@ impl Cell {
         *gone = true;
         if let Some(live) = self.live.get() {
             live.signals.finish(end());
+        }
+    }
+
+    /// What the shard took in; nothing while nobody has used it.
+    pub(crate) fn take_load(&self) -> ShardLoad {
+        let taken = self.live.get().map(|live| live.load.take());
+        let taken = taken.unwrap_or_default();
+        ShardLoad {
+            id: self.id,
+            range: self.range,
+            bytes: taken.bytes,
+            records: taken.records,
+            sample: taken.sample,
         }
     }
 

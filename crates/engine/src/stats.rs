@@ -29,7 +29,7 @@ pub struct StreamStats {
     pub bytes_in: u64,
     /// Entries that had been taken in before.
     pub duplicates: u64,
-    /// Entries refused because a quota was used up.
+    /// Entries refused, or cut short, because a quota was used up.
     pub throttled: u64,
     /// Records handed to readers.
     pub records_out: u64,

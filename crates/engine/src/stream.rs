@@ -8,7 +8,8 @@ use afflux_types::limits::{
     RETENTION_HOURS_MIN, STREAM_SHARDS_MAX,
 };
 use afflux_types::{
-    ConsumerName, Error, ErrorKind, HashKeyRange, Position, Result, ServerTime, ShardId, StreamName,
+    ConsumerName, Error, ErrorKind, HashKey, HashKeyRange, Position, Result, ServerTime, ShardId,
+    StreamName,
 };
 
 use crate::seal::Encryption;
@@ -43,11 +44,12 @@ impl Default for Retention {
 
 /// What one shard takes in per second; above it appends are refused as throttled.
 ///
-/// A second's worth may come at once. An entry larger than that passes when the quota is unused, and
-/// is paid for by the time after it.
+/// A second's worth may come at once. An entry passes while any of that is left, and is paid for by the
+/// time after it. Records that are admitted one by one ([`Shard::admit`](crate::Shard::admit)) get no more
+/// than is left, unless one is larger than a second's worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// Bytes of entry bodies per second; zero: no limit.
+    /// Bytes per second, of entry bodies or of records as they are admitted; zero: no limit.
     pub bytes_per_second: u64,
     /// Records per second; zero: no limit.
     pub records_per_second: u64,
@@ -169,6 +171,8 @@ pub struct StreamDescription {
 /// A stream in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamSummary {
+    /// Never reused, also when the name is.
+    pub id: u64,
     /// The stream's name.
     pub name: StreamName,
     /// What it holds.
@@ -209,6 +213,47 @@ pub struct ShardDescription {
     pub closed_at: Option<Position>,
     /// `None` while nobody has used the shard since the engine was opened.
     pub watermarks: Option<Watermarks>,
+}
+
+/// What a stream took in since the engine was opened, and its open shards since they were first used.
+#[derive(Clone, Debug)]
+pub struct StreamLoad {
+    /// The stream's id, which tells it from another that had its name.
+    pub id: u64,
+    /// What each shard may take in; `None`: no limit.
+    pub quota: Option<Quota>,
+    /// Bytes of entry bodies.
+    pub bytes: u64,
+    /// Records.
+    pub records: u64,
+    /// The open shards, in the order of their ids.
+    pub shards: Vec<ShardLoad>,
+}
+
+/// What an open shard took in.
+#[derive(Clone, Debug)]
+pub struct ShardLoad {
+    /// The shard.
+    pub id: ShardId,
+    /// The hash keys that it is for.
+    pub range: HashKeyRange,
+    /// Bytes of entry bodies.
+    pub bytes: u64,
+    /// Records.
+    pub records: u64,
+    /// Some of the entries since the last look, each as likely as any other.
+    pub sample: Vec<LoadSample>,
+}
+
+/// An entry, by the hash key of one of its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadSample {
+    /// Of any of its records.
+    pub key: HashKey,
+    /// Bytes of its body.
+    pub bytes: u32,
+    /// Its records.
+    pub records: u32,
 }
 
 /// A shard that took over from others.

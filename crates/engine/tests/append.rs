@@ -156,6 +156,36 @@ async fn a_quota_throttles_and_says_how_long() {
 }
 
 #[tokio::test]
+async fn records_are_admitted_one_by_one_and_a_failed_append_gives_their_quota_back() {
+    let fixture = Fixture::new();
+    let quota = Quota {
+        bytes_per_second: 100,
+        records_per_second: 0,
+    };
+    let stream = fixture
+        .stream_with("s", |new| new.quota = Some(quota))
+        .await;
+    let shard = fixture.shard(&stream, 0).await;
+    let admission = shard.admit([60, 41, 40]);
+    assert_eq!(admission.refused(), [1]);
+    assert_eq!(shard.admit([1]).refused(), [0]);
+    let (mut header, body) = record(None, b"x");
+    header.record_count = 2;
+    let failed = shard.append_admitted(header, body, admission).await;
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::Invalid);
+    let admission = shard.admit([100]);
+    assert_eq!(admission.refused(), []);
+    // What was admitted is not counted once more.
+    let (header, body) = record(None, b"x");
+    let taken = shard.append_admitted(header, body, admission).await;
+    assert_eq!(taken.unwrap().end, Position::new(1));
+    assert_eq!(shard.admit([1]).refused(), [0]);
+    fixture.advance(Duration::from_millis(10));
+    assert_eq!(shard.admit([1]).refused(), []);
+    assert_eq!(fixture.engine.stats().streams[0].throttled, 3);
+}
+
+#[tokio::test]
 async fn arrival_never_decreases_when_the_clock_jumps_back() {
     let mut fixture = Fixture::new();
     let stream = fixture.stream("s", 1).await;

@@ -8,6 +8,7 @@
 mod append;
 mod catalog;
 mod encryption;
+mod load;
 mod model;
 mod read;
 mod reshard;

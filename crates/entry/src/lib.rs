@@ -9,6 +9,7 @@
 #![doc = include_str!("../ENTRY.md")]
 #![forbid(unsafe_code)]
 
+pub mod aggregate;
 mod batch;
 mod checksum;
 mod error;

@@ -18,6 +18,7 @@ use crate::Options;
 use crate::attributes::{Attributes, Book, random, token_key};
 use crate::rate::Rates;
 use crate::record::State;
+use crate::scale::Scaling;
 
 /// What operations share.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) sealer: Sealer,
     /// Calls per second.
     pub(crate) rates: Rates,
+    /// What on-demand streams take in.
+    pub(crate) scaling: Scaling,
     /// What the operations on records share.
     pub(crate) records: State,
     /// Held while a stream is made: what is intended for a name is meant for one stream.
@@ -55,6 +58,7 @@ impl Context {
             sealer: Sealer::new(&key, u64::from_be_bytes(seed)),
             book: Book::open(&engine).await?,
             rates: Rates::default(),
+            scaling: Scaling::default(),
             records: State::default(),
             creating: tokio::sync::Mutex::default(),
             updating: Mutex::default(),

@@ -6,13 +6,15 @@
 //! tags and its mode for example, stands beside it in the engine's settings.
 //!
 //! Read in this order: `service.rs`, `context.rs`, then the operations by what they are about:
-//! `stream/`, `shard/`, `consumer/`, `account/`, `record/`.
+//! `stream/`, `shard/`, `consumer/`, `account/`, `record/`. `scale/` is no operation: it gives on-demand
+//! streams the shards that they need.
 #![forbid(unsafe_code)]
 
 mod attributes;
 mod context;
 mod options;
 mod rate;
+mod scale;
 mod service;
 mod target;
 

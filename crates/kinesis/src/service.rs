@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use afflux_aws::document::{Encode, Format};
 use afflux_aws::kinesis::arn::ResourceArn;
-use afflux_aws::kinesis::{Class, Code, Error, Request, encode};
+use afflux_aws::kinesis::{Class, Code, Error, Operation, Request, encode};
+use afflux_aws::policy::Policy;
 use afflux_engine::Engine;
 use afflux_types::{Clock, Result};
 use bytes::Bytes;
 
 use crate::context::Context;
 use crate::record::Events;
-use crate::{Options, account, consumer, record, resource, shard, stream};
+use crate::{Options, account, consumer, record, resource, scale, shard, stream};
 
 /// The service; a cheap handle.
 #[derive(Clone, Debug)]
@@ -29,10 +30,26 @@ pub enum Answer {
 impl Kinesis {
     /// The service over `engine`.
     ///
+    /// Begins to look at on-demand streams every few seconds, until the last handle is dropped.
+    ///
     /// # Errors
     /// As the engine's settings report them.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
     pub async fn open(engine: Engine, clock: Clock, options: Options) -> Result<Self> {
-        Ok(Self(Arc::new(Context::open(engine, clock, options).await?)))
+        let to = Arc::new(Context::open(engine, clock, options).await?);
+        scale::start(&to);
+        Ok(Self(to))
+    }
+
+    /// Looks at the on-demand streams now, and splits and merges their shards as their load demands.
+    /// Streams that were looked at less than a second ago are left as they are.
+    ///
+    /// # Cancel safety
+    /// A dropped future has split or merged each shard whole or not at all.
+    pub async fn scale(&self) {
+        scale::look(&self.0).await;
     }
 
     /// The stream or consumer that a request is about, for policies; `None` if it is about all.
@@ -44,10 +61,10 @@ impl Kinesis {
         self.0.resource_of(request)
     }
 
-    /// The policy that a stream or consumer carries, in JSON.
+    /// The policy that a stream or consumer, as [`Self::resource_of`] names it, has for an operation.
     #[must_use]
-    pub fn policy_of(&self, resource: &ResourceArn) -> Option<String> {
-        resource::policy_of(&self.0, resource)
+    pub fn policy_of(&self, resource: &ResourceArn, operation: Operation) -> Option<Arc<Policy>> {
+        resource::policy_of(&self.0, resource, operation)
     }
 
     /// Answers a request. Needs a tokio runtime.

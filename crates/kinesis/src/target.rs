@@ -76,7 +76,8 @@ impl Context {
         Some(ResourceArn::Consumer(arn))
     }
 
-    fn here(&self, mut arn: ResourceArn) -> ResourceArn {
+    /// The ARN with our place in it.
+    pub(crate) fn here(&self, mut arn: ResourceArn) -> ResourceArn {
         let stream = match &mut arn {
             ResourceArn::Stream(stream) => stream,
             ResourceArn::Consumer(consumer) => &mut consumer.stream,

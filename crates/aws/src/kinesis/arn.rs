@@ -80,7 +80,33 @@ impl StreamArn {
     }
 }
 
+/// What the policy of a stream can share.
+///
+/// # Source
+/// The developer guide's table of actions that can be shared, and `DescribeStream`, which its examples
+/// share too.
+const STREAM_SHARES: &[&str] = &[
+    "DescribeStream",
+    "DescribeStreamSummary",
+    "GetRecords",
+    "GetShardIterator",
+    "ListShards",
+    "PutRecord",
+    "PutRecords",
+];
+/// What the policy of a consumer can share, from the same table.
+const CONSUMER_SHARES: &[&str] = &["DescribeStreamConsumer", "SubscribeToShard"];
+
 impl ResourceArn {
+    /// The names of the operations that a policy of the resource can share.
+    #[must_use]
+    pub fn shares(&self) -> &'static [&'static str] {
+        match self {
+            Self::Stream(_) => STREAM_SHARES,
+            Self::Consumer(_) => CONSUMER_SHARES,
+        }
+    }
+
     /// The stream, or the stream of the consumer.
     #[must_use]
     pub fn stream(&self) -> &StreamArn {

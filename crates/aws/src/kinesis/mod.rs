@@ -10,7 +10,6 @@
 
 mod macros;
 
-pub mod aggregate;
 pub mod arn;
 mod error;
 pub mod event_stream;

@@ -1,6 +1,6 @@
 //! What a consumer hands out: entries as they stand in the log.
 
-use afflux_entry::{Header, Kind};
+use afflux_entry::{Header, Kind, aggregate};
 use afflux_types::{Error, Position, Record, Result, SequenceNumber, ServerTime, ShardId};
 use afflux_wire::EntryRope;
 use bytes::Bytes;
@@ -20,6 +20,9 @@ pub struct Delivered {
     pub shard: ShardId,
     /// Its position.
     pub position: Position,
+    /// Its place inside the aggregated record that stands at this position, if [`Delivered::parts`] took
+    /// it out of one.
+    pub sub_sequence: Option<u64>,
     /// When it arrived.
     pub arrival: ServerTime,
     /// The record.
@@ -27,10 +30,33 @@ pub struct Delivered {
 }
 
 impl Delivered {
-    /// The record's number as the API shows it.
+    /// The record's number as the API shows it; all parts of an aggregated record have the same.
     #[must_use]
     pub fn sequence_number(&self) -> SequenceNumber {
         SequenceNumber::new(self.shard, self.position)
+    }
+
+    /// The records that the Kinesis Producer Library put together into this one, in order; just this one
+    /// if it is none of the library's, or damaged.
+    ///
+    /// Each is made when it is asked for and shares the memory of this one. A consumer that stops in the
+    /// middle gets all of them again: places in a stream are those of whole records. After a split or
+    /// merge the library may send a part to a shard whose range has no room for its hash key, and then
+    /// again to the right one; nothing is left out here.
+    pub fn parts(self) -> impl Iterator<Item = Self> + use<> {
+        let parts = aggregate::split(&self.record.data);
+        let (shard, position, arrival) = (self.shard, self.position, self.arrival);
+        let whole = parts.is_none().then_some(self);
+        let parts = (0..).zip(parts.into_iter().flatten());
+        whole
+            .into_iter()
+            .chain(parts.map(move |(index, record)| Self {
+                shard,
+                position,
+                sub_sequence: Some(index),
+                arrival,
+                record,
+            }))
     }
 }
 
@@ -103,7 +129,7 @@ impl Batch {
     }
 
     /// The records that were asked for; they share the memory of one copy of the body. Empty for
-    /// video. One error ends the iteration.
+    /// video. One error ends the iteration. Aggregated records come whole: see [`Delivered::parts`].
     pub fn records(&self) -> impl Iterator<Item = Result<Delivered>> + use<> {
         let count = match self.kind() {
             Kind::Batch => self.entry.header.record_count,
@@ -123,6 +149,7 @@ impl Batch {
             Ok(Delivered {
                 shard,
                 position: first.advance(index),
+                sub_sequence: None,
                 arrival,
                 record,
             })
@@ -138,6 +165,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use afflux_entry::{BatchBuilder, Stamp};
+    use afflux_types::PartitionKey;
 
     use super::*;
 
@@ -175,5 +203,33 @@ mod tests {
                 (12, Bytes::from_static(b"c"))
             ]
         );
+    }
+
+    #[test]
+    fn an_aggregated_record_has_parts_and_any_other_is_its_only_one() {
+        let record = |key: &str, data: &'static [u8]| {
+            Record::new(PartitionKey::new(key).unwrap(), Bytes::from_static(data))
+        };
+        let delivered = |data: Bytes| Delivered {
+            shard: ShardId::new(4),
+            position: Position::new(10),
+            sub_sequence: None,
+            arrival: ServerTime::from_millis(7),
+            record: Record::new(PartitionKey::new("a").unwrap(), data),
+        };
+        let inside = [record("one", b"1"), record("two", b"2")];
+        let whole = delivered(aggregate::join(&inside));
+        let expected = (0..).zip(inside).map(|(index, record)| Delivered {
+            sub_sequence: Some(index),
+            record,
+            ..whole.clone()
+        });
+        assert!(whole.clone().parts().eq(expected));
+        let mut damaged = whole.record.data.to_vec();
+        damaged[5] ^= 1;
+        for data in [Bytes::from_static(b"ordinary"), damaged.into()] {
+            let ordinary = delivered(data);
+            assert!(ordinary.clone().parts().eq([ordinary]));
+        }
     }
 }

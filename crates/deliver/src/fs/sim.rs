@@ -57,6 +57,8 @@ struct State {
     pending: Vec<Change>,
     files: Vec<Content>,
     operations: u64,
+    /// Bytes of the largest piece that was written at once.
+    piece_max: usize,
     failure: Option<(u64, Failure)>,
     locks: BTreeSet<PathBuf>,
     open: usize,
@@ -96,6 +98,11 @@ impl SimFs {
     /// Most files that were open to be written at a time.
     pub(crate) fn open_files_max(&self) -> usize {
         self.0.lock().open_max
+    }
+
+    /// Bytes of the largest piece that was written at once.
+    pub(crate) fn piece_max(&self) -> usize {
+        self.0.lock().piece_max
     }
 
     /// Operations so far.
@@ -441,6 +448,7 @@ impl Write for SimFile {
         let fs = self.fs.clone();
         match fs.step() {
             Ok(mut state) => {
+                state.piece_max = state.piece_max.max(bytes.len());
                 self.put(&mut state, bytes);
                 Ok(bytes.len())
             }

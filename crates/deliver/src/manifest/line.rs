@@ -47,8 +47,11 @@ pub(crate) struct FileLine {
     pub(crate) md5: String,
     pub(crate) bytes: u64,
     pub(crate) uncompressed_bytes: u64,
-    /// Records, or fragments of video.
+    /// Records of the stream, or fragments of video.
     pub(crate) records: u64,
+    /// Lines, where these are not as many because aggregated records were taken apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lines: Option<u64>,
     pub(crate) first_sequence_number: String,
     pub(crate) last_sequence_number: String,
     pub(crate) first_arrival_time: String,
@@ -102,7 +105,7 @@ pub(crate) struct Closed {
 pub struct Totals {
     /// Finished files.
     pub files: u64,
-    /// Records, or fragments of video, in finished files.
+    /// Records of the stream, or fragments of video, in finished files. An aggregated record is one.
     pub records: u64,
     /// Bytes of finished files.
     pub bytes: u64,
@@ -212,6 +215,7 @@ mod tests {
             bytes: 20,
             uncompressed_bytes: 100,
             records: 3,
+            lines: None,
             first_sequence_number: "49".into(),
             last_sequence_number: "50".into(),
             first_arrival_time: "2026-11-21T10:00:00.000Z".into(),
@@ -266,6 +270,7 @@ mod tests {
         let What::File(mut file) = line().what else {
             unreachable!("the sample is a file");
         };
+        file.lines = Some(5);
         file.video = Some(VideoLine {
             init_id: String::new(),
             init_bytes: 0,

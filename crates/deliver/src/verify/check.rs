@@ -8,7 +8,7 @@ use afflux_types::{Position, ServerTime, ShardId, StreamName};
 use md5::{Digest, Md5};
 
 use super::lines::{Lines, file_span};
-use super::records::FileRecords;
+use super::records::{ArchivedRecord, FileRecords};
 use super::{ArchivedGap, ShardSummary};
 use crate::fault::{Fault, Result};
 use crate::fs::FileSystem;
@@ -117,8 +117,13 @@ fn check_records(
         path: path.to_owned(),
         reason,
     };
-    let (mut position, last) = file_span(line, shard.shard).map_err(damaged)?;
+    let (first, last) = file_span(line, shard.shard).map_err(damaged)?;
     let mut records = FileRecords::open(fs, path)?;
+    let mut place = Place {
+        next: first,
+        part: None,
+        lines: 0,
+    };
     let (mut first_arrival, mut last_arrival) = (None, None);
     for record in records.by_ref() {
         let record = record?;
@@ -130,25 +135,16 @@ fn check_records(
                 number.shard()
             )));
         }
-        if number.position() != position || position > last {
-            return Err(damaged(format!(
-                "it has position {} where {position} belongs",
-                number.position()
-            )));
-        }
-        position = position.advance(1);
+        place.take(&record, last).map_err(damaged)?;
         first_arrival.get_or_insert(record.arrival_time);
         if last_arrival.replace(record.arrival_time) > Some(record.arrival_time) {
             return Err(damaged(format!(
-                "arrival times go backwards before {position}"
+                "arrival times go backwards before {}",
+                place.next
             )));
         }
     }
-    if position != last.advance(1) {
-        return Err(damaged(format!(
-            "it ends before position {position}, not after {last}"
-        )));
-    }
+    place.end(line, last).map_err(damaged)?;
     if records.bytes() != line.uncompressed_bytes {
         return Err(damaged(format!(
             "it has {} bytes uncompressed; the manifest says {}",
@@ -165,6 +161,53 @@ fn check_records(
         ));
     }
     Ok(())
+}
+
+/// Where a file of records has been read to.
+struct Place {
+    next: Position,
+    /// Of the line before, which further parts of the same record may follow.
+    part: Option<u64>,
+    lines: u64,
+}
+
+impl Place {
+    fn take(&mut self, record: &ArchivedRecord, last: Position) -> Result<(), String> {
+        let (position, part) = (record.sequence_number.position(), record.sub_sequence);
+        let further = self.part.is_some_and(|before| part == Some(before + 1));
+        let expected = match further {
+            true => Position::new(self.next.get().saturating_sub(1)),
+            false => self.next,
+        };
+        if position != expected || position > last {
+            return Err(format!(
+                "it has position {position} where {expected} belongs"
+            ));
+        }
+        if !further && part.is_some_and(|part| part > 0) {
+            return Err(format!("it has parts of position {position} out of order"));
+        }
+        (self.next, self.part) = (position.advance(1), part);
+        self.lines += 1;
+        Ok(())
+    }
+
+    fn end(&self, line: &FileLine, last: Position) -> Result<(), String> {
+        if self.next != last.advance(1) {
+            return Err(format!(
+                "it ends before position {}, not after {last}",
+                self.next
+            ));
+        }
+        let lines = line.lines.unwrap_or(line.records);
+        if self.lines != lines {
+            return Err(format!(
+                "it has {} lines; the manifest says {lines}",
+                self.lines
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Checks that a video file starts with an init and consists of whole boxes.
@@ -228,4 +271,64 @@ fn find_unlisted(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use afflux_types::SequenceNumber;
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// Whether lines of these positions and parts are those of the positions 3 and 4.
+    fn fits(lines: &[(u64, Option<u64>)]) -> bool {
+        let mut place = Place {
+            next: Position::new(3),
+            part: None,
+            lines: 0,
+        };
+        let shard = ShardId::new(0);
+        let mut taken = lines.iter().map(|&(position, sub_sequence)| {
+            let record = ArchivedRecord {
+                stream: StreamName::new("s").unwrap(),
+                sequence_number: SequenceNumber::new(shard, Position::new(position)),
+                sub_sequence,
+                partition_key: "k".into(),
+                explicit_hash_key: None,
+                arrival_time: ServerTime::from_millis(0),
+                data: Bytes::new(),
+            };
+            place.take(&record, Position::new(4)).is_ok()
+        });
+        taken.all(|fits| fits) && place.next == Position::new(5)
+    }
+
+    #[test]
+    fn parts_follow_one_another_and_nothing_else() {
+        let (whole, first, second, third) = (None, Some(0), Some(1), Some(2));
+        assert!(fits(&[(3, whole), (4, whole)]));
+        assert!(fits(&[(3, first), (3, second), (3, third), (4, whole)]));
+        assert!(fits(&[(3, whole), (4, first), (4, second)]));
+        assert!(fits(&[(3, first), (4, first)]));
+        assert!(!fits(&[(3, second), (4, whole)]), "no first part");
+        assert!(
+            !fits(&[(3, first), (3, third), (4, whole)]),
+            "a part is missing"
+        );
+        assert!(
+            !fits(&[(3, first), (3, first), (4, whole)]),
+            "a part comes twice"
+        );
+        assert!(
+            !fits(&[(3, whole), (3, second), (4, whole)]),
+            "a part of a whole"
+        );
+        assert!(!fits(&[(3, first), (4, second)]), "a part of another");
+        assert!(
+            !fits(&[(3, whole), (3, whole), (4, whole)]),
+            "a record twice"
+        );
+        assert!(!fits(&[(3, whole), (4, whole), (5, whole)]), "one too many");
+        assert!(!fits(&[(3, whole)]), "one too few");
+    }
 }

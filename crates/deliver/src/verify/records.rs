@@ -31,7 +31,9 @@ pub struct ArchivedRecord {
     pub stream: StreamName,
     /// The shard and the position.
     pub sequence_number: SequenceNumber,
-    /// Decided the shard, by its hash.
+    /// The place inside an aggregated record that was taken apart.
+    pub sub_sequence: Option<u64>,
+    /// Decided the shard, by its hash, unless the record was inside another.
     pub partition_key: String,
     /// Overrode the hash of the partition key.
     pub explicit_hash_key: Option<HashKey>,
@@ -194,6 +196,8 @@ struct RecordLine<'a> {
     shard: Cow<'a, str>,
     #[serde(borrow)]
     sequence_number: Cow<'a, str>,
+    #[serde(default)]
+    sub_sequence_number: Option<u64>,
     #[serde(borrow)]
     partition_key: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -231,6 +235,7 @@ fn parse(text: &[u8]) -> Result<ArchivedRecord, String> {
     Ok(ArchivedRecord {
         stream: StreamName::new(&line.stream).map_err(said)?,
         sequence_number,
+        sub_sequence: line.sub_sequence_number,
         partition_key: line.partition_key.into_owned(),
         explicit_hash_key: hash_key
             .map_err(|error| error.to_string())?

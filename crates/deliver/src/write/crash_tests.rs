@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use afflux_types::Position;
+use afflux_entry::aggregate;
+use afflux_types::{HashKey, PartitionKey, Position, Record};
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::script::{ROOT, Script, lane, lane_of_files, run};
@@ -18,6 +20,8 @@ const START: i64 = 1_795_255_200_000;
 /// Two shards whose files end by size, within a batch, by age, and with the hour.
 fn scripts() -> Vec<Script> {
     let big = "x".repeat(300);
+    let three = aggregated(3, 20);
+    let longer_than_a_file = aggregated(5, 200);
     let shard = |index, shift: i64| {
         Script::new(index)
             .batch(START + shift, &[b"one", b"", b"three \xff"])
@@ -25,11 +29,21 @@ fn scripts() -> Vec<Script> {
                 START + shift + 1,
                 &[big.as_bytes(), b"five", big.as_bytes(), b"seven"],
             )
-            .batch(START + shift + 2, &[b"eight"])
+            .batch(START + shift + 2, &[b"eight", &three, &longer_than_a_file])
             .batch(START + HOUR, &[b"nine", "ten \u{1f600}\n".as_bytes()])
             .batch(START + HOUR + 1, &[b"eleven"])
     };
     vec![shard(0, 0), shard(1, HOUR - 5)]
+}
+
+/// A record that holds several.
+fn aggregated(parts: u32, bytes: usize) -> Bytes {
+    let part = |index: u32| Record {
+        partition_key: PartitionKey::new(&format!("part {index}")).unwrap(),
+        explicit_hash_key: (index == 1).then(|| HashKey::new(42)),
+        data: vec![b'p'; bytes].into(),
+    };
+    aggregate::join(&(0..parts).map(part).collect::<Vec<_>>())
 }
 
 fn summary(fs: &SimFs) -> Summary {

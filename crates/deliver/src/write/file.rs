@@ -26,6 +26,8 @@ pub(crate) struct OpenFile {
     first_arrival: ServerTime,
     last_arrival: ServerTime,
     records: u64,
+    /// More than records where aggregated ones were taken apart.
+    lines: u64,
     bytes: u64,
     opened: Duration,
     video: Option<VideoSpan>,
@@ -37,6 +39,13 @@ enum State {
     Aside(Written),
     /// Only while a state is taken out, and after an error.
     Broken,
+}
+
+/// What a record takes in a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    pub(crate) lines: u64,
+    pub(crate) bytes: u64,
 }
 
 /// What only the manifest's line of a video file says.
@@ -80,18 +89,18 @@ impl OpenFile {
             first_arrival: first.arrival,
             last_arrival: first.arrival,
             records: 0,
+            lines: 0,
             bytes: 0,
             opened: first.now,
             video: None,
         }
     }
 
-    /// Counts a record, whose bytes [`OpenFile::write`] takes at once or later.
-    pub(crate) fn count(&mut self, arrival: ServerTime, bytes: usize) {
+    /// Counts a record, whose bytes [`OpenFile::write`] took before, or takes at once or later.
+    pub(crate) fn count(&mut self, arrival: ServerTime, size: Size) {
         self.records += 1;
-        self.bytes = self
-            .bytes
-            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.lines = self.lines.saturating_add(size.lines);
+        self.bytes = self.bytes.saturating_add(size.bytes);
         self.last_arrival = arrival;
     }
 
@@ -181,6 +190,7 @@ impl OpenFile {
             bytes: written.bytes,
             uncompressed_bytes: self.bytes,
             records: self.records,
+            lines: (self.lines != self.records).then_some(self.lines),
             first_sequence_number: number(self.first),
             last_sequence_number: number(last),
             first_arrival_time: self.first_arrival.to_string(),

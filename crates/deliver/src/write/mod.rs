@@ -16,6 +16,8 @@ pub(crate) use roll::Policy;
 pub(crate) use shard::{Moment, Progress, WriterOptions, Written};
 
 #[cfg(test)]
+mod aggregate_tests;
+#[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
 pub(crate) mod script;

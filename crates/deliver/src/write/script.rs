@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afflux_entry::{BatchBuilder, Header, Kind, Stamp};
+use afflux_entry::{BatchBuilder, Header, Kind, Stamp, aggregate};
 use afflux_types::{HashKey, Position, SequenceNumber, ServerTime, ShardId, StreamName};
 use bytes::{Bytes, BytesMut};
 
@@ -61,14 +61,26 @@ impl Script {
             let hash_key =
                 (position.get().is_multiple_of(3)).then(|| HashKey::new(position.get().into()));
             builder.push(key.as_bytes(), hash_key, payload);
-            records.push(ArchivedRecord {
+            let record = ArchivedRecord {
                 stream: stream(),
                 sequence_number: SequenceNumber::new(self.shard, position),
+                sub_sequence: None,
                 partition_key: key,
                 explicit_hash_key: hash_key,
                 arrival_time: arrival,
                 data: Bytes::copy_from_slice(payload),
-            });
+            };
+            let Some(parts) = aggregate::split(&record.data) else {
+                records.push(record);
+                continue;
+            };
+            records.extend((0..).zip(parts).map(|(index, part)| ArchivedRecord {
+                sub_sequence: Some(index),
+                partition_key: part.partition_key.to_string(),
+                explicit_hash_key: part.explicit_hash_key,
+                data: part.data,
+                ..record.clone()
+            }));
         }
         let (body, count) = builder.take();
         self.push(Kind::Batch, count, arrival, &[body], records);

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use afflux_entry::{Batch, HEADER_LEN, Header, Kind, Stamp};
+use afflux_entry::aggregate::{self, Parts};
+use afflux_entry::{Batch, BatchRecord, HEADER_LEN, Header, Kind, Stamp};
 use afflux_media::{Init, InitId, Limits, StoredFragment};
 use afflux_types::{Position, ServerTime, ShardId};
 use bytes::Bytes;
 
-use super::file::{First, OpenFile};
+use super::file::{First, OpenFile, Size};
 use super::roll::{Content, Next, Policy};
 use super::video::{Known, Video};
 use crate::fault::{Fault, Result};
@@ -294,6 +295,7 @@ impl ShardWriter {
             let key = std::str::from_utf8(record.partition_key);
             let line = Line {
                 position,
+                sub_sequence: None,
                 arrival: stamp.arrival,
                 partition_key: key.map_err(|error| self.unreadable(position, &error))?,
                 explicit_hash_key: record.explicit_hash_key,
@@ -301,24 +303,51 @@ impl ShardWriter {
             };
             if position >= self.next {
                 self.start_file(next, line.position, line.arrival, now)?;
-                self.write_line(line)?;
+                self.write_record(line, parts(body, &record))?;
             }
             position = position.advance(1);
         }
         Ok(Written::All)
     }
 
-    fn write_line(&mut self, line: Line<'_>) -> Result<()> {
+    /// Writes a record, or all of its parts: one file has them all, and only the last one moves the
+    /// writer's place.
+    fn write_record(&mut self, record: Line<'_>, parts: Option<Parts>) -> Result<()> {
+        let mut size = Size::default();
+        let Some(parts) = parts else {
+            self.write_line(record, &mut size)?;
+            return self.end_record(record, size);
+        };
+        for (sub_sequence, part) in (0..).zip(parts) {
+            let line = Line {
+                sub_sequence: Some(sub_sequence),
+                partition_key: part.partition_key.as_str(),
+                explicit_hash_key: part.explicit_hash_key,
+                data: &part.data,
+                ..record
+            };
+            self.write_line(line, &mut size)?;
+        }
+        self.end_record(record, size)
+    }
+
+    fn write_line(&mut self, line: Line<'_>, size: &mut Size) -> Result<()> {
         let before = self.pending.len();
         self.lines.push(line, &mut self.pending);
-        self.next = line.position.advance(1);
+        size.lines += 1;
+        size.bytes += u64::try_from(self.pending.len() - before).unwrap_or(u64::MAX);
+        if self.pending.len() >= CHUNK_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn end_record(&mut self, record: Line<'_>, size: Size) -> Result<()> {
+        self.next = record.position.advance(1);
         let file = self.file.as_mut().expect("the caller has started a file");
-        file.count(line.arrival, self.pending.len() - before);
+        file.count(record.arrival, size);
         if self.options.policy.ends_after(&file.current()) {
             return self.finish();
-        }
-        if self.pending.len() >= CHUNK_BYTES {
-            return self.flush();
         }
         Ok(())
     }
@@ -378,12 +407,12 @@ impl ShardWriter {
         let played = self.video.play(&fragment);
         let played = played.map_err(|error| self.unreadable(stamp.position, &error))?;
         let file = self.file.as_mut().expect("a file was started above");
-        let mut bytes = 0;
+        let mut size = Size { lines: 1, bytes: 0 };
         for piece in head.iter().chain(&played) {
             file.write(&*self.fs, piece)?;
-            bytes += piece.len();
+            size.bytes += u64::try_from(piece.len()).unwrap_or(u64::MAX);
         }
-        file.count(stamp.arrival, bytes);
+        file.count(stamp.arrival, size);
         file.span_video(meta.producer_time, self.video.init_bytes());
         self.next = header.end();
         Ok(Written::All)
@@ -422,4 +451,13 @@ impl ShardWriter {
             reason: reason.to_string(),
         }
     }
+}
+
+/// The records inside a record of a batch's body, if it is an aggregated one.
+fn parts(body: &Bytes, record: &BatchRecord<'_>) -> Option<Parts> {
+    record
+        .data
+        .starts_with(&aggregate::MAGIC)
+        .then(|| aggregate::split(&body.slice_ref(record.data)))
+        .flatten()
 }

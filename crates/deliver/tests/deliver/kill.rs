@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use afflux_deliver::{ArchiveSettings, Archives, Limits, records, verify};
 use afflux_engine::{Engine, EngineOptions, NewStream, StreamKind};
-use afflux_entry::{BatchBuilder, Header, Kind};
-use afflux_types::{Clock, HashKey, ShardId, StreamName};
+use afflux_entry::{BatchBuilder, Header, Kind, aggregate};
+use afflux_types::{Clock, HashKey, PartitionKey, Record, ShardId, StreamName};
+use bytes::Bytes;
 
 /// In the environment of the process that is to be killed: where it works.
 const VICTIM: &str = "AFFLUX_DELIVER_VICTIM";
@@ -26,6 +27,25 @@ fn open(dir: &Path) -> (Engine, Archives) {
     let engine = Engine::open(EngineOptions::new(dir.join("data")), clock.clone()).unwrap();
     let archives = Archives::open(engine.clone(), clock, Limits::default()).unwrap();
     (engine, archives)
+}
+
+/// The payloads that a payload stands for: every third record is an aggregated one.
+fn parts(payload: &str, number: u64) -> Vec<String> {
+    match number % 3 {
+        0 => (0..4).map(|part| format!("{payload}/{part}")).collect(),
+        _ => vec![payload.to_owned()],
+    }
+}
+
+fn data(parts: &[String]) -> Bytes {
+    if let [only] = parts {
+        return only.clone().into();
+    }
+    let record = |part: &String| {
+        let key = PartitionKey::new("inside").unwrap();
+        Record::new(key, part.clone().into())
+    };
+    aggregate::join(&parts.iter().map(record).collect::<Vec<_>>())
 }
 
 /// Writes to every shard for ever, and prints what was acknowledged.
@@ -54,12 +74,15 @@ async fn be_killed(dir: &Path) {
             let mut builder = BatchBuilder::default();
             let payload = format!("{} {} {number}", std::process::id(), shard.id());
             let hash_key = HashKey::new(shard.range().start().get());
-            builder.push(b"key", Some(hash_key), payload.as_bytes());
+            let parts = parts(&payload, number);
+            builder.push(b"key", Some(hash_key), &data(&parts));
             let (body, count) = builder.take();
             let header = Header::for_body(Kind::Batch, count, None, None, &[&body]);
             let accepted = shard.append(header, vec![body]).await.unwrap();
             shard.wait_accepted(&accepted).await.unwrap();
-            println!("\nacknowledged {payload}");
+            for part in parts {
+                println!("\nacknowledged {part}");
+            }
         }
     }
 }

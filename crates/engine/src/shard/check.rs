@@ -61,6 +61,18 @@ pub(crate) fn check_batch(
     })
 }
 
+/// The hash key of one record of a batch that was checked.
+pub(crate) fn hash_key_at(body: &[Bytes], index: u32) -> Option<HashKey> {
+    let mut rope = Rope::new(body);
+    for _ in 0..index {
+        let data_len = rope.head().ok()?.data_len;
+        rope.skip(data_len).ok()?;
+    }
+    let head = rope.head().ok()?;
+    let hash_key = head.explicit_hash_key;
+    Some(hash_key.unwrap_or_else(|| HashKey::of(head.key)))
+}
+
 fn check_key(key: &[u8]) -> Result<(), String> {
     // Nearly every key: no decoding, no counting.
     if key.is_ascii() && (1..=PARTITION_KEY_CHARS_MAX).contains(&key.len()) {
@@ -259,6 +271,11 @@ mod tests {
             (Ok(()), Ok(first)) => {
                 let record = Batch::new(body, count).next();
                 assert_eq!(first, record.map(|record| record.unwrap().hash_key()));
+                for (index, record) in (0..).zip(Batch::new(body, count)) {
+                    let found = hash_key_at(&split(body, cuts), index);
+                    assert_eq!(found, Some(record.unwrap().hash_key()));
+                }
+                assert_eq!(hash_key_at(&split(body, cuts), count), None);
             }
             (Err(whole), Err(pieces)) => assert_eq!(whole, pieces),
             (whole, pieces) => panic!("whole: {whole:?}, in pieces: {pieces:?}"),

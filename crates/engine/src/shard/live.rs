@@ -15,6 +15,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::heat::{Heat, Hot};
+use super::load::Load;
 use super::marker;
 use super::producers::{ProducerTable, SequenceError, Taken, Verdict};
 use super::quota::Quota;
@@ -33,6 +34,7 @@ pub(crate) struct Live {
     pub(crate) signals: Arc<Signals>,
     pub(crate) hot: Hot,
     pub(crate) sealer: Sealer,
+    pub(crate) load: Load,
     sequencer: Mutex<Sequencer>,
 }
 
@@ -78,6 +80,22 @@ pub struct Accepted {
     pub(crate) serial: u64,
 }
 
+/// Records that a shard's quota has room for, and what was taken of it for them.
+#[derive(Debug, Default)]
+pub struct Admission {
+    bytes: u64,
+    records: u64,
+    refused: Vec<usize>,
+}
+
+impl Admission {
+    /// The indices of records that the quota has no room for, in order.
+    #[must_use]
+    pub fn refused(&self) -> &[usize] {
+        &self.refused
+    }
+}
+
 /// What became of one attempt to append.
 pub(crate) enum Attempt {
     /// Taken in now.
@@ -97,8 +115,10 @@ pub(crate) enum Attempt {
 /// An entry on its way in: as it was sent, and sealed if the stream is encrypted.
 pub(crate) struct Incoming {
     pub(crate) header: Header,
-    body: Vec<Bytes>,
+    pub(crate) body: Vec<Bytes>,
     sealed: Option<Sealed>,
+    /// Its quota was taken before.
+    paid: bool,
 }
 
 impl Incoming {
@@ -107,7 +127,13 @@ impl Incoming {
             header,
             body,
             sealed: None,
+            paid: false,
         }
+    }
+
+    pub(crate) fn paid(mut self) -> Self {
+        self.paid = true;
+        self
     }
 
     /// The data key that it is sealed with; zero: none.
@@ -133,11 +159,13 @@ impl Incoming {
 
     /// Appends to a log; gives the entry back if that is busy.
     fn append(self, log: &ShardLog) -> Result<Result<Appended, Box<Self>>, AppendError> {
+        let paid = self.paid;
         let Some(sealed) = self.sealed else {
             return match log.append(self.header, self.body) {
-                Err(AppendError::Busy(header, body)) => {
-                    Ok(Err(Box::new(Self::plain(*header, body))))
-                }
+                Err(AppendError::Busy(header, body)) => Ok(Err(Box::new(Self {
+                    paid,
+                    ..Self::plain(*header, body)
+                }))),
                 other => other.map(Ok),
             };
         };
@@ -177,6 +205,7 @@ impl Live {
             signals,
             hot: Hot::new(end),
             sealer: Sealer::default(),
+            load: Load::default(),
             sequencer: Mutex::new(Sequencer {
                 intake: if closed { Intake::Closed } else { Intake::Open },
                 producers: recovered.producers,
@@ -228,7 +257,9 @@ impl Live {
         if incoming.key() != sealing.current() {
             return Ok(Attempt::Reseal(Box::new(incoming)));
         }
-        sequencer.check_quota(now)?;
+        if !incoming.paid {
+            sequencer.check_quota(now)?;
+        }
         let entry = Noted::of(&incoming);
         let appended = match incoming.append(&self.log) {
             Ok(Ok(appended)) => appended,
@@ -254,6 +285,34 @@ impl Live {
             sequencer.marker_due = !self.append_marker(&sequencer.producers);
         }
         Ok(Attempt::Accepted(accepted))
+    }
+
+    /// Takes the quota for records of so many bytes one by one.
+    pub(crate) fn admit(&self, bytes: impl Iterator<Item = u64>, now: Duration) -> Admission {
+        let mut admission = Admission::default();
+        let mut sequencer = self.sequencer.lock();
+        // A closed shard says where its range went, whatever is left of its quota.
+        let is_closed = sequencer.intake == Intake::Closed;
+        let quota = sequencer.quota.as_mut().filter(|_| !is_closed);
+        let Some(quota) = quota else {
+            return admission;
+        };
+        for (index, bytes) in bytes.enumerate() {
+            if quota.admit(now, bytes) {
+                admission.bytes += bytes;
+                admission.records += 1;
+            } else {
+                admission.refused.push(index);
+            }
+        }
+        admission
+    }
+
+    /// Returns the quota of records that were not appended.
+    pub(crate) fn give_back(&self, admission: &Admission) {
+        if let Some(quota) = &mut self.sequencer.lock().quota {
+            quota.give_back(admission.bytes, admission.records);
+        }
     }
 
     /// Returns once no append is under way that has not seen what the caller did before.
@@ -341,6 +400,7 @@ struct Noted {
     checksum: u32,
     key: u64,
     bytes: u64,
+    paid: bool,
 }
 
 impl Noted {
@@ -352,6 +412,7 @@ impl Noted {
             checksum: incoming.retry(),
             key: incoming.key(),
             bytes: u64::from(header.body_len),
+            paid: incoming.paid,
         }
     }
 }
@@ -389,7 +450,7 @@ impl Sequencer {
 
     fn note(&mut self, entry: &Noted, accepted: &Accepted, now: Duration) {
         self.serial = accepted.serial;
-        if let Some(quota) = &mut self.quota {
+        if let Some(quota) = self.quota.as_mut().filter(|_| !entry.paid) {
             quota.take(now, entry.bytes, u64::from(entry.record_count));
         }
         if let Some(producer) = entry.producer {

@@ -8,6 +8,7 @@ pub(crate) mod signals;
 
 pub(crate) mod check;
 mod heat;
+pub(crate) mod load;
 pub(crate) mod recover;
 
 mod quota;
@@ -23,7 +24,7 @@ use afflux_types::{
 };
 use bytes::Bytes;
 
-pub use live::Accepted;
+pub use live::{Accepted, Admission};
 
 use crate::engine::Inner;
 use crate::fanout::{self, From, Subscription};
@@ -33,6 +34,7 @@ use crate::seal::Place;
 use crate::stats::add;
 use crate::stream::{Child, StreamKind};
 use live::{Attempt, Incoming, Live};
+use load::Drawn;
 
 /// Bytes that are sealed or opened on the caller's thread: a third of a millisecond.
 pub(crate) const CIPHER_BYTES_MAX: u32 = 1 << 20;
@@ -75,9 +77,47 @@ impl Shard {
     /// # Cancel safety
     /// A dropped future has either appended the entry or not; a producer's sequence tells which.
     pub async fn append(&self, header: Header, body: Vec<Bytes>) -> Result<Accepted> {
-        self.check(&header, &body)?;
+        self.take_in(Incoming::plain(header, body)).await
+    }
+
+    /// Takes quota for records of so many bytes one by one, for an entry of those that are not refused.
+    ///
+    /// A record has its quota if all of it is there, or any of it for a record above a second's worth. One
+    /// that has not takes nothing from those behind it.
+    #[must_use]
+    pub fn admit(&self, bytes: impl IntoIterator<Item = u64>) -> Admission {
+        let now = self.engine.clock.elapsed();
+        let admission = self.live.admit(bytes.into_iter(), now);
+        if !admission.refused().is_empty() {
+            add(&self.stream.counters.throttled, 1);
+        }
+        admission
+    }
+
+    /// Appends an entry of the records that were admitted, as [`Shard::append`] does. If it fails, what
+    /// was taken of the quota is returned.
+    ///
+    /// # Errors
+    /// As [`Shard::append`], and never `Throttled`.
+    ///
+    /// # Cancel safety
+    /// As [`Shard::append`].
+    pub async fn append_admitted(
+        &self,
+        header: Header,
+        body: Vec<Bytes>,
+        admission: Admission,
+    ) -> Result<Accepted> {
+        let appended = self.take_in(Incoming::plain(header, body).paid()).await;
+        if appended.is_err() {
+            self.live.give_back(&admission);
+        }
+        appended
+    }
+
+    async fn take_in(&self, mut incoming: Incoming) -> Result<Accepted> {
+        self.check(&incoming)?;
         self.check_exists()?;
-        let mut incoming = Incoming::plain(header, body);
         loop {
             let ready = self.live.signals.ready();
             self.engine.check_running()?;
@@ -133,6 +173,7 @@ impl Shard {
 
     fn attempt(&self, incoming: Incoming) -> Result<Attempt> {
         let (records, bytes) = (incoming.header.record_count, incoming.header.body_len);
+        let drawn = self.draw(&incoming);
         let now = self.engine.clock.elapsed();
         let attempt = self
             .live
@@ -147,8 +188,16 @@ impl Shard {
             add(&self.stream.counters.entries_in, 1);
             add(&self.stream.counters.records_in, u64::from(records));
             add(&self.stream.counters.bytes_in, u64::from(bytes));
+            self.live.load.note(bytes, records, drawn);
         }
         Ok(attempt)
+    }
+
+    /// The hash key that stands for an entry in the sample of the shard's load, if it is to be in it.
+    fn draw(&self, incoming: &Incoming) -> Option<(Drawn, HashKey)> {
+        let drawn = self.live.load.draw(&incoming.header)?;
+        let key = check::hash_key_at(&incoming.body, drawn.record)?;
+        Some((drawn, key))
     }
 
     /// Waits until everything below `end` is durable.
@@ -282,7 +331,8 @@ impl Shard {
         Ok(())
     }
 
-    fn check(&self, header: &Header, body: &[Bytes]) -> Result<()> {
+    fn check(&self, incoming: &Incoming) -> Result<()> {
+        let (header, body) = (&incoming.header, &incoming.body);
         let kind = header.kind;
         let fits = match self.stream.facts.kind {
             StreamKind::Records => kind == Kind::Batch,

@@ -2,7 +2,9 @@
 //!
 //! A bucket holds one second's worth. Instead of tokens it keeps the time at which it will be full
 //! again: taking an amount moves that time on by `amount / rate`. An entry passes while the bucket is
-//! not empty, so one that is larger than a second's worth passes too, and leaves a debt.
+//! not empty, so one that is larger than a second's worth passes too, and leaves a debt. A record that
+//! is judged by itself passes if the bucket holds all of it, so that a bucket never gives more than it
+//! has; only one that no bucket could ever hold is treated like an entry.
 
 use std::time::Duration;
 
@@ -30,6 +32,21 @@ impl Quota {
     /// How long to wait; zero: an entry may pass.
     pub(crate) fn wait(&self, now: Duration) -> Duration {
         self.bytes.wait(now).max(self.records.wait(now))
+    }
+
+    /// Takes one record's worth, or nothing if there is not enough of both.
+    pub(crate) fn admit(&mut self, now: Duration, bytes: u64) -> bool {
+        let fits = self.bytes.holds(now, bytes) && self.records.holds(now, 1);
+        if fits {
+            self.take(now, bytes, 1);
+        }
+        fits
+    }
+
+    /// Returns what was taken for records that were not appended.
+    pub(crate) fn give_back(&mut self, bytes: u64, records: u64) {
+        self.bytes.give_back(bytes);
+        self.records.give_back(records);
     }
 
     /// Takes an entry's worth.
@@ -63,13 +80,29 @@ impl Bucket {
         empty_until - BURST + Duration::from_millis(1)
     }
 
+    fn holds(&self, now: Duration, amount: u64) -> bool {
+        let time = self.time(amount);
+        if time > BURST {
+            return self.wait(now).is_zero();
+        }
+        self.full_at.saturating_sub(now) + time <= BURST
+    }
+
     fn take(&mut self, now: Duration, amount: u64) {
+        self.full_at = self.full_at.max(now).saturating_add(self.time(amount));
+    }
+
+    fn give_back(&mut self, amount: u64) {
+        self.full_at = self.full_at.saturating_sub(self.time(amount));
+    }
+
+    /// How long it takes until `amount` has come in again.
+    fn time(&self, amount: u64) -> Duration {
         if self.per_second == 0 {
-            return;
+            return Duration::ZERO;
         }
         let nanos = u128::from(amount) * NANOS_PER_SECOND / u128::from(self.per_second);
-        let time = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        self.full_at = self.full_at.max(now).saturating_add(time);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 
@@ -111,5 +144,38 @@ mod tests {
         assert!(quota.wait(now).is_zero());
         quota.take(now, u64::MAX, 100);
         assert_eq!(quota.wait(now), Duration::from_secs(9) + MS);
+    }
+
+    #[test]
+    fn records_are_admitted_one_by_one_and_those_that_are_not_take_nothing() {
+        let mut quota = quota(1_000, 4);
+        let now = Duration::from_secs(1);
+        assert!(quota.admit(now, 600));
+        assert!(!quota.admit(now, 401));
+        assert!(quota.admit(now, 400));
+        assert!(!quota.admit(now, 1));
+        // No bytes, but records are counted too.
+        assert!(quota.admit(now, 0));
+        assert!(quota.admit(now, 0));
+        assert!(!quota.admit(now, 0));
+        let later = now + 250 * MS;
+        assert!(!quota.admit(later, 251));
+        assert!(quota.admit(later, 250));
+        assert!(!quota.admit(later, 0));
+        quota.give_back(250, 1);
+        assert!(quota.admit(later, 250));
+    }
+
+    #[test]
+    fn a_record_above_a_seconds_worth_is_admitted_and_paid_for() {
+        let mut quota = quota(1_000, 0);
+        let now = Duration::from_secs(1);
+        assert!(quota.admit(now, 500));
+        assert!(quota.admit(now, 10_000));
+        assert!(!quota.admit(now + 10_499 * MS, 1_000));
+        assert!(!quota.admit(now + 9_500 * MS, 1));
+        assert!(quota.admit(now + 9_501 * MS, 1));
+        assert!(!quota.admit(now + 9_501 * MS, 1));
+        assert!(quota.admit(now + 10_502 * MS, 1_000));
     }
 }

@@ -43,6 +43,11 @@ pub(crate) fn check_shard_limit(to: &Context, more: u32) -> Result<(), Error> {
     ))
 }
 
+/// How many shards more the account may have.
+pub(crate) fn shard_room(to: &Context) -> u32 {
+    to.options.shards_max.saturating_sub(open_shards(to))
+}
+
 /// Refuses one more stream on demand above the limit of the account.
 pub(crate) fn check_on_demand_limit(to: &Context) -> Result<(), Error> {
     if !to.options.throttled {

@@ -3,5 +3,5 @@
 mod limits;
 mod settings;
 
-pub(crate) use limits::{check_on_demand_limit, check_shard_limit, describe_limits};
+pub(crate) use limits::{check_on_demand_limit, check_shard_limit, describe_limits, shard_room};
 pub(crate) use settings::{describe_settings, update_settings};

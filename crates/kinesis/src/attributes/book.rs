@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use afflux_aws::kinesis::Error;
+use afflux_aws::kinesis::values::StreamMode;
 use afflux_engine::{ConsumerDescription, Engine, Settings, StreamDescription};
 use afflux_types::{ErrorKind, Result, StreamName};
 use parking_lot::RwLock;
@@ -14,6 +15,7 @@ use super::key::{
 };
 use super::{Account, Attributes, ConsumerAttributes};
 use crate::context::service_error;
+use crate::resource::Kept;
 
 const NAMESPACE: &str = "kinesis";
 /// Rows that are read at once.
@@ -197,7 +199,24 @@ impl Book {
         Ok(())
     }
 
-    fn of_id(&self, stream: u64) -> Arc<Attributes> {
+    /// The streams in on-demand mode, by their ids.
+    pub(crate) fn on_demand(&self) -> BTreeMap<u64, Arc<Attributes>> {
+        let streams = self.streams.read();
+        let on_demand = streams
+            .iter()
+            .filter(|(_, attributes)| attributes.mode == StreamMode::OnDemand);
+        on_demand
+            .map(|(id, known)| (*id, Arc::clone(known)))
+            .collect()
+    }
+
+    /// The policy of the stream of an id.
+    pub(crate) fn policy_of(&self, stream: u64) -> Option<Kept> {
+        self.streams.read().get(&stream)?.policy.clone()
+    }
+
+    /// What is known of the stream of an id.
+    pub(crate) fn of_id(&self, stream: u64) -> Arc<Attributes> {
         let streams = self.streams.read();
         streams.get(&stream).cloned().unwrap_or_default()
     }

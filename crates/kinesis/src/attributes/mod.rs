@@ -22,6 +22,8 @@ use std::time::Duration;
 use afflux_aws::kinesis::values::{MetricName, RecordDistributionStrategy, StreamMode};
 use afflux_types::ServerTime;
 
+use crate::resource::Kept;
+
 /// What only this API knows of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attributes {
@@ -32,8 +34,7 @@ pub(crate) struct Attributes {
     /// Never `All`.
     pub(crate) metrics: BTreeSet<MetricName>,
     pub(crate) tags: BTreeMap<String, String>,
-    /// In JSON.
-    pub(crate) policy: Option<String>,
+    pub(crate) policy: Option<Kept>,
     /// When `UpdateShardCount` was called, as far as its limit still counts it.
     pub(crate) scalings: Vec<ServerTime>,
     /// When the mode was changed, as far as the limit still counts it.
@@ -59,8 +60,7 @@ impl Default for Attributes {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ConsumerAttributes {
     pub(crate) tags: BTreeMap<String, String>,
-    /// In JSON.
-    pub(crate) policy: Option<String>,
+    pub(crate) policy: Option<Kept>,
 }
 
 /// What is remembered of the account.

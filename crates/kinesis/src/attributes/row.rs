@@ -10,6 +10,7 @@ use afflux_types::ServerTime;
 use serde::{Deserialize, Serialize};
 
 use super::{Account, Attributes, Commitment, ConsumerAttributes};
+use crate::resource::Kept;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -50,7 +51,7 @@ impl Attributes {
             warm_mibps: self.warm_mibps,
             metrics: self.metrics.iter().map(ToString::to_string).collect(),
             tags: self.tags.clone(),
-            policy: self.policy.clone(),
+            policy: self.policy.as_ref().map(document),
             scalings_ms: millis(&self.scalings),
             mode_changes_ms: millis(&self.mode_changes),
         })
@@ -69,7 +70,7 @@ impl Attributes {
                 .filter_map(|word| MetricName::from_word(word))
                 .collect(),
             tags: row.tags,
-            policy: row.policy,
+            policy: row.policy.map(Kept::stored),
             scalings: times(&row.scalings_ms),
             mode_changes: times(&row.mode_changes_ms),
         })
@@ -80,7 +81,7 @@ impl ConsumerAttributes {
     pub(super) fn to_row(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(&ConsumerRow {
             tags: self.tags.clone(),
-            policy: self.policy.clone(),
+            policy: self.policy.as_ref().map(document),
         })
     }
 
@@ -88,7 +89,7 @@ impl ConsumerAttributes {
         let row: ConsumerRow = serde_json::from_slice(row)?;
         Ok(Self {
             tags: row.tags,
-            policy: row.policy,
+            policy: row.policy.map(Kept::stored),
         })
     }
 }
@@ -111,6 +112,10 @@ impl Account {
         });
         Ok(Self { commitment })
     }
+}
+
+fn document(policy: &Kept) -> String {
+    policy.document().to_owned()
 }
 
 fn millis(times: &[ServerTime]) -> Vec<i64> {

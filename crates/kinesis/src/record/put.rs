@@ -3,10 +3,12 @@
 //! # Shape
 //! The records of one shard make one entry, in the order of the request. Entries are appended without
 //! waiting for the disk, and waited for together. What a shard refuses because it was split or merged
-//! meanwhile goes by a new table to its children.
+//! meanwhile goes by a new table to its children. A shard's quota admits each record by itself; those
+//! that it has no room for are left out of the entry.
 //!
 //! # Invariants
 //! - A record is in the log at most once: only an entry that was refused whole is tried again.
+//! - A record that is not taken takes nothing of a quota.
 //! - Results stand in the order of the request.
 
 use std::sync::Arc;
@@ -232,19 +234,27 @@ impl<'a> Put<'a> {
     ) {
         let groups = self.group(routes, items, &std::mem::take(&mut again.items));
         again.is_stale = false;
-        let appends = groups.iter().map(|group| self.append(group, items));
+        let appends = groups.into_iter().map(|group| self.append(group, items));
         let appended = join(appends.collect()).await;
-        let mut taken = Vec::with_capacity(groups.len());
-        for (group, result) in groups.into_iter().zip(appended) {
+        let mut taken = Vec::with_capacity(appended.len());
+        for Offered {
+            group,
+            late,
+            result,
+        } in appended
+        {
+            if !late.items.is_empty() && self.auto && again.turns > 1 {
+                again.turns -= 1;
+                again.items.extend(late.items);
+            } else {
+                late.set(outcomes, |_| Outcome::Throttled(late.route.id));
+            }
             match result {
-                Ok((shard, accepted)) => taken.push((group, shard, accepted)),
+                Ok(None) => {}
+                Ok(Some((shard, accepted))) => taken.push((group, shard, accepted)),
                 Err(error) => match error.kind() {
                     ErrorKind::ShardMoved | ErrorKind::NotFound => {
                         again.is_stale = true;
-                        again.items.extend(group.items);
-                    }
-                    ErrorKind::Throttled if self.auto && again.turns > 1 => {
-                        again.turns -= 1;
                         again.items.extend(group.items);
                     }
                     _ if KeyFault::of(&error).is_some() => {
@@ -296,23 +306,45 @@ impl<'a> Put<'a> {
         groups.filter_map(group).collect()
     }
 
-    async fn append<'r>(
+    /// Offers records to their shard, which takes those that its quota has room for.
+    async fn append<'r>(&self, mut group: Group<'r>, items: &[Item<'_>]) -> Offered<'r> {
+        let mut late = Group {
+            route: group.route,
+            items: Vec::new(),
+        };
+        let result = self.append_admitted(&mut group, &mut late, items).await;
+        Offered {
+            group,
+            late,
+            result,
+        }
+    }
+
+    /// Appends what the quota admits of `group`, and moves the rest to `late`.
+    async fn append_admitted<'r>(
         &self,
-        group: &Group<'r>,
+        group: &mut Group<'r>,
+        late: &mut Group<'r>,
         items: &[Item<'_>],
-    ) -> afflux_types::Result<(&'r Shard, Accepted)> {
+    ) -> afflux_types::Result<Option<(&'r Shard, Accepted)>> {
         let shard = group.route.shard(self.to, &self.name).await?;
+        let bytes = |&index: &usize| items.get(index).map_or(0, Item::len);
+        let bytes = |index: &usize| u64::try_from(bytes(index)).unwrap_or(u64::MAX);
+        let admission = shard.admit(group.items.iter().map(bytes));
+        late.items = group.split_off(admission.refused());
+        if group.items.is_empty() {
+            return Ok(None);
+        }
         let records = group.items.iter().filter_map(|&index| items.get(index));
         let pinned = self.auto.then_some(group.route.range.start());
         let (header, body) = batch::entry(records.copied(), pinned);
-        let accepted = shard.append(header, body).await?;
-        Ok((shard, accepted))
+        let accepted = shard.append_admitted(header, body, admission).await?;
+        Ok(Some((shard, accepted)))
     }
 
     /// What becomes of the records of a refused entry.
     fn refused(&self, group: &Group<'_>, error: &afflux_types::Error) -> Outcome {
         match error.kind() {
-            ErrorKind::Throttled => Outcome::Throttled(group.route.id),
             ErrorKind::Unavailable => Outcome::Unavailable,
             // Deleted with its stream.
             ErrorKind::NotFound => Outcome::Failed,
@@ -347,6 +379,16 @@ impl<'a> Put<'a> {
     }
 }
 
+/// What a shard did with the records that it was offered.
+struct Offered<'a> {
+    /// Those that its quota has room for.
+    group: Group<'a>,
+    /// The others.
+    late: Group<'a>,
+    /// Nothing if there is room for none.
+    result: afflux_types::Result<Option<(&'a Shard, Accepted)>>,
+}
+
 /// Records that are to be offered once more.
 struct Again {
     items: Vec<usize>,
@@ -359,6 +401,23 @@ struct Again {
 }
 
 impl Group<'_> {
+    /// Takes the items at `places` out, which are in order.
+    fn split_off(&mut self, places: &[usize]) -> Vec<usize> {
+        if places.is_empty() {
+            return Vec::new();
+        }
+        let (mut kept, mut out) = (Vec::new(), Vec::with_capacity(places.len()));
+        let mut places = places.iter().peekable();
+        for (place, &item) in self.items.iter().enumerate() {
+            match places.next_if(|next| **next == place) {
+                Some(_) => out.push(item),
+                None => kept.push(item),
+            }
+        }
+        self.items = kept;
+        out
+    }
+
     /// Sets the outcome of each record by its place in the entry.
     fn set(&self, outcomes: &mut [Outcome], outcome: impl Fn(u64) -> Outcome) {
         for (place, &index) in (0..).zip(&self.items) {

@@ -1,8 +1,10 @@
 //! What streams and consumers have in common: tags and policies, found by ARN.
 
+mod kept;
 mod policy;
 pub(crate) mod tags;
 
+pub(crate) use kept::Kept;
 pub(crate) use policy::{delete_policy, get_policy, policy_of, put_policy};
 pub(crate) use tags::{add_tags, list_tags, remove_tags, resource_tags, tag, untag};
 
@@ -23,7 +25,7 @@ enum Resource {
 /// What a resource carries.
 struct Carried<'a> {
     tags: &'a mut BTreeMap<String, String>,
-    policy: &'a mut Option<String>,
+    policy: &'a mut Option<Kept>,
 }
 
 impl Resource {
@@ -46,7 +48,7 @@ impl Resource {
         }
     }
 
-    fn policy(&self, to: &Context) -> Option<String> {
+    fn policy(&self, to: &Context) -> Option<Kept> {
         match self {
             Self::Stream(known) => known.attributes.policy.clone(),
             Self::Consumer(known, consumer) => {

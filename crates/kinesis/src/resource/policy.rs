@@ -1,27 +1,29 @@
-//! Policies that resources carry. Here they are kept; who asks decides by them.
+//! Policies that resources carry. Who admits a request asks [`policy_of`] for them.
+
+use std::sync::Arc;
 
 use afflux_aws::kinesis::arn::ResourceArn;
 use afflux_aws::kinesis::input::{
     DeleteResourcePolicyInput, GetResourcePolicyInput, PutResourcePolicyInput,
 };
 use afflux_aws::kinesis::output::GetResourcePolicyOutput;
-use afflux_aws::kinesis::{Code, Error};
-use serde_json::Value;
+use afflux_aws::kinesis::{Code, Error, Operation};
+use afflux_aws::policy::Policy;
 
-use super::Resource;
+use super::{Kept, Resource};
 use crate::context::Context;
 
-/// Bytes of a policy, as for every policy of a resource at AWS.
-const POLICY_BYTES_MAX: usize = 20_480;
 /// What a resource without a policy has.
 const NO_POLICY: &str = "{}";
 
 /// `PutResourcePolicy`.
 pub(crate) async fn put_policy(to: &Context, input: PutResourcePolicyInput) -> Result<(), Error> {
-    let resource = Resource::find(to, &input.resource_arn.parse()?)?;
-    check(&input.policy)?;
+    let arn = to.here(input.resource_arn.parse()?);
+    let resource = Resource::find(to, &arn)?;
+    let policy = Kept::read(input.policy, &arn)
+        .map_err(|fault| Error::new(Code::InvalidArgument, format!("Invalid policy: {fault}.")))?;
     let change = resource.change(to, |carried| {
-        *carried.policy = Some(input.policy);
+        *carried.policy = Some(policy);
         Ok(())
     });
     change.await
@@ -34,8 +36,9 @@ pub(crate) fn get_policy(
 ) -> Result<GetResourcePolicyOutput, Error> {
     let resource = Resource::find(to, &input.resource_arn.parse()?)?;
     let policy = resource.policy(to);
+    let policy = policy.as_ref();
     Ok(GetResourcePolicyOutput {
-        policy: policy.unwrap_or_else(|| NO_POLICY.to_owned()),
+        policy: policy.map_or(NO_POLICY, Kept::document).to_owned(),
     })
 }
 
@@ -58,41 +61,23 @@ pub(crate) async fn delete_policy(
     change.await
 }
 
-/// The policy of a resource; `None` if it has none, or does not exist.
-pub(crate) fn policy_of(to: &Context, arn: &ResourceArn) -> Option<String> {
-    Resource::find(to, arn).ok()?.policy(to)
-}
-
-/// Whether the text can be a policy.
-fn check(policy: &str) -> Result<(), Error> {
-    let refuse = |text: String| Err(Error::new(Code::InvalidArgument, text));
-    if policy.len() > POLICY_BYTES_MAX {
-        return refuse(format!(
-            "The policy has {} bytes. Limit: {POLICY_BYTES_MAX}.",
-            policy.len()
-        ));
+/// The policy of a resource for an operation; none if the resource does not exist, has none, or one
+/// cannot share the operation.
+pub(crate) fn policy_of(
+    to: &Context,
+    arn: &ResourceArn,
+    operation: Operation,
+) -> Option<Arc<Policy>> {
+    if !arn.shares().contains(&operation.name()) {
+        return None;
     }
-    let statements = serde_json::from_str::<Value>(policy)
-        .ok()
-        .and_then(|policy| policy.get("Statement").cloned());
-    let sound = |statement: &Value| {
-        let effect = statement.get("Effect").and_then(Value::as_str);
-        let some = |member| statement.get(member).is_some();
-        matches!(effect, Some("Allow" | "Deny"))
-            && (some("Principal") || some("NotPrincipal"))
-            && (some("Action") || some("NotAction"))
+    let kept = match arn {
+        // Every put and every read asks: without a look at the stream's shards.
+        ResourceArn::Stream(stream) => {
+            let id = to.engine.stream_id(&stream.stream).ok()?;
+            to.book.policy_of(id)
+        }
+        ResourceArn::Consumer(_) => Resource::find(to, arn).ok()?.policy(to),
     };
-    let sound = match &statements {
-        Some(Value::Array(statements)) => !statements.is_empty() && statements.iter().all(sound),
-        Some(one) => sound(one),
-        None => false,
-    };
-    if sound {
-        return Ok(());
-    }
-    refuse(
-        "The policy is malformed: it must be JSON with Statements, each with an Effect, a Principal \
-         and an Action."
-            .to_owned(),
-    )
+    Some(kept?.policy(arn))
 }

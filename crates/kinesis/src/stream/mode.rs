@@ -12,7 +12,7 @@ use super::create::SHARDS_DEFAULT;
 use super::describe::count;
 use crate::account::{check_on_demand_limit, check_shard_limit};
 use crate::attributes::recent;
-use crate::context::{Context, Known};
+use crate::context::{Context, Known, service_error};
 use crate::shard::scale;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -89,12 +89,18 @@ pub(crate) async fn update_warm_throughput(
     let _updating = to.begin_update(&known.stream)?;
     check_warm_throughput(to, known.attributes.mode, mibps)?;
     check_room(to, &known, mibps)?;
+    let has_more = shards_for(Some(mibps)) <= count(known.open_shards());
     warm_up(to, &known, mibps).await?;
     let noted = to.book.change(&known.stream, |attributes| {
         attributes.warm_mibps = Some(mibps);
         Ok(())
     });
     noted.await?;
+    if has_more {
+        // What the service documents: so its owner says that a burst will not come again.
+        let released = to.scaling.release(&to.engine, known.stream.id).await;
+        released.map_err(|error| service_error(&error))?;
+    }
     let name = &known.stream.name;
     Ok(UpdateStreamWarmThroughputOutput {
         stream_arn: Some(to.arn(name).to_string()),
@@ -137,8 +143,8 @@ pub(super) fn check_warm_throughput(
     Ok(())
 }
 
-/// Shards of a new stream on demand: one for each MiB/s.
-pub(super) fn shards_for(warm_mibps: Option<u32>) -> u32 {
+/// Shards of a stream on demand that is ready for so much: one for each MiB/s.
+pub(crate) fn shards_for(warm_mibps: Option<u32>) -> u32 {
     warm_mibps
         .unwrap_or(0)
         .clamp(SHARDS_DEFAULT, STREAM_SHARDS_MAX)
@@ -150,7 +156,7 @@ fn check_room(to: &Context, known: &Known, mibps: u32) -> Result<(), Error> {
     check_shard_limit(to, more)
 }
 
-/// Splits until there is a shard for each MiB/s. A stream that has more keeps them.
+/// Splits until there is a shard for each MiB/s. A stream that has more keeps them while they are busy.
 async fn warm_up(to: &Context, known: &Known, mibps: u32) -> Result<(), Error> {
     let target = shards_for(Some(mibps));
     if target <= count(known.open_shards()) {

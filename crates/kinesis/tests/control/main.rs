@@ -7,6 +7,7 @@
 
 mod account;
 mod consumers;
+mod demand;
 mod doors;
 mod encryption;
 mod overlap;

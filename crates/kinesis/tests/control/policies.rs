@@ -2,16 +2,32 @@
 
 use afflux_aws::document::Format;
 use afflux_aws::kinesis::{Operation, Request};
+use afflux_aws::policy::{self, Decision, Principal};
 use bytes::Bytes;
 
 use crate::support::*;
 
-const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kinesis:GetRecords","Resource":"*"}]}"#;
+const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
 
 async fn get(fixture: &Fixture, arn: &str) -> String {
     let body = json!({"ResourceARN": arn});
     let answer = fixture.call("GetResourcePolicy", body).await;
     answer["Policy"].as_str().unwrap().to_owned()
+}
+
+/// What the policy of a resource says of a request; none if there is none to say it.
+fn decide(fixture: &Fixture, arn: &str, operation: &str) -> Option<Decision> {
+    let operation = Operation::from_name(operation).unwrap();
+    let arn = arn.parse().unwrap();
+    let policy = fixture.kinesis.policy_of(&arn, operation)?;
+    let principal = Principal::user("111122223333", "u");
+    let request = policy::Request {
+        principal: &principal,
+        address: "203.0.113.7".parse().unwrap(),
+        encrypted: true,
+        now: noon(),
+    };
+    Some(policy.decide(operation.name(), &request))
 }
 
 #[tokio::test]
@@ -30,16 +46,20 @@ async fn a_stream_and_its_consumer_have_policies_of_their_own() {
     let put = json!({"ResourceARN": stream, "Policy": POLICY});
     fixture.call("PutResourcePolicy", put).await;
     let fixture = fixture.reopen().await;
-    for arn in [stream.as_str(), consumer] {
-        let resource = arn.parse().unwrap();
-        assert_eq!(
-            fixture.kinesis.policy_of(&resource).as_deref(),
-            Some(POLICY)
-        );
+    for (arn, shared, other) in [
+        (stream.as_str(), "GetRecords", "SubscribeToShard"),
+        (consumer, "SubscribeToShard", "GetRecords"),
+    ] {
+        assert_eq!(get(&fixture, arn).await, POLICY);
+        let decided = decide(&fixture, arn, shared);
+        assert_eq!(decided, Some(Decision::Allowed));
+        for other in [other, "DeleteStream", "PutResourcePolicy"] {
+            assert_eq!(decide(&fixture, arn, other), None, "{other} of {arn}");
+        }
         fixture
             .call("DeleteResourcePolicy", json!({"ResourceARN": arn}))
             .await;
-        assert_eq!(fixture.kinesis.policy_of(&resource), None);
+        assert_eq!(decide(&fixture, arn, shared), None);
         assert_eq!(
             fixture
                 .refused("DeleteResourcePolicy", json!({"ResourceARN": arn}))
@@ -50,10 +70,33 @@ async fn a_stream_and_its_consumer_have_policies_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_new_policy_counts_at_once_and_goes_with_its_stream() {
+    let fixture = Fixture::new().await;
+    fixture.create("s", 1).await;
+    let stream = format!("{ARN}s");
+    for (policy, decision) in [
+        (POLICY.to_owned(), Decision::Allowed),
+        (POLICY.replace("Allow", "Deny"), Decision::Denied),
+    ] {
+        // Regions are not told apart, also where the policy names its stream.
+        let body =
+            json!({"ResourceARN": stream.replace("us-east-1", "eu-west-1"), "Policy": policy});
+        fixture.call("PutResourcePolicy", body).await;
+        assert_eq!(decide(&fixture, &stream, "PutRecord"), Some(decision));
+    }
+    fixture
+        .call("DeleteStream", json!({"StreamName": "s"}))
+        .await;
+    assert_eq!(decide(&fixture, &stream, "PutRecord"), None);
+    fixture.create("s", 1).await;
+    assert_eq!(decide(&fixture, &stream, "PutRecord"), None);
+}
+
+#[tokio::test]
 async fn what_cannot_be_a_policy_is_refused() {
     let fixture = Fixture::new().await;
     fixture.create("s", 1).await;
-    let long = POLICY.replace("GetRecords", &"x".repeat(20_480));
+    let long = POLICY.replace("Version", &"x".repeat(20_480));
     for policy in [
         "",
         "{}",
@@ -63,11 +106,24 @@ async fn what_cannot_be_a_policy_is_refused() {
         r#"{"Statement":{"Effect":"Maybe","Principal":"*","Action":"*"}}"#,
         r#"{"Statement":{"Effect":"Allow","Action":"*"}}"#,
         &"[".repeat(100_000),
+        &POLICY.replace(
+            "\"Action\":\"*\"",
+            "\"Action\":\"kinesis:SubscribeToShard\"",
+        ),
+        &POLICY.replace(
+            "\"Resource\":\"*\"",
+            "\"Resource\":\"arn:aws:kinesis:us-east-1:000000000000:stream/t\"",
+        ),
+        &POLICY.replace(
+            "\"Effect\"",
+            "\"Condition\":{\"Null\":{\"aws:x\":\"true\"}},\"Effect\"",
+        ),
         &long,
     ] {
         let body = json!({"ResourceARN": format!("{ARN}s"), "Policy": policy});
         let said = fixture.refused("PutResourcePolicy", body).await;
-        assert!(said.starts_with("InvalidArgumentException"), "{said}");
+        let start = "InvalidArgumentException: Invalid policy: ";
+        assert!(said.starts_with(start), "{said}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Subscriptions: what is pushed, who may hold one, how they end.
+//! Subscriptions: what is pushed, and how they end.
 
 use afflux_aws::kinesis::Code;
 use afflux_types::{ConsumerName, StreamName};
@@ -84,40 +84,6 @@ async fn a_backlog_comes_in_events_of_about_one_mib() {
         assert_eq!(event["MillisBehindLatest"], behind);
     }
     assert_eq!(seen, 120);
-}
-
-#[tokio::test]
-async fn a_seat_is_kept_for_five_seconds_and_then_given_to_whoever_comes() {
-    let (fixture, arn) = ready(2).await;
-    let mut first = fixture.subscribe(&arn, "0", trim_horizon()).await.unwrap();
-    assert_eq!(first.next().await, Some(Frame::Initial));
-    let text_of = "Another active subscription exists for this consumer: 000000000000:s:shardId-000000000000:c";
-    fixture.advance_ms(4_999);
-    let early = fixture.subscribe(&arn, "0", trim_horizon()).await;
-    assert_refused(early, Code::ResourceInUse, text_of);
-    // Another shard and another consumer have seats of their own.
-    fixture.subscribe(&arn, "1", trim_horizon()).await.unwrap();
-    let other = fixture.consumer("s", "d").await;
-    fixture
-        .subscribe(&other, "0", trim_horizon())
-        .await
-        .unwrap();
-    fixture.put("s", "k", b"").await;
-    fixture.advance_ms(1);
-    let waiting = tokio::spawn(async move {
-        let mut last = None;
-        while let Some(frame) = first.next().await {
-            last = Some(frame);
-        }
-        last
-    });
-    let mut second = fixture.subscribe(&arn, "0", trim_horizon()).await.unwrap();
-    let exception = Frame::Exception("ResourceInUseException".to_owned(), text_of.to_owned());
-    assert_eq!(waiting.await.unwrap(), Some(exception));
-    assert_eq!(second.next().await, Some(Frame::Initial));
-    // A client that has gone leaves its seat at once.
-    drop(second);
-    fixture.subscribe(&arn, "0", trim_horizon()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,5 +10,6 @@ mod get;
 mod iterator;
 mod put;
 mod reshard;
+mod seats;
 mod support;
 mod throttle;

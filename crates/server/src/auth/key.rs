@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
+use afflux_aws::policy::Principal;
 use afflux_types::{Error, Result};
 
 use super::pattern::Pattern;
@@ -20,17 +21,28 @@ pub(super) struct Keys(BTreeMap<Box<str>, Arc<Key>>);
 #[derive(Debug)]
 pub(crate) struct Key {
     id: Box<str>,
+    principal: Principal,
+    origin: Origin,
     secret: Secret,
     session_token: Option<Secret>,
     actions: Vec<Pattern>,
     streams: Vec<Pattern>,
 }
 
+/// The account of a key, seen from the server's resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The one that they belong to.
+    Home,
+    Elsewhere,
+}
+
 impl Keys {
-    pub(super) fn new(credentials: &[Credential]) -> Result<Self> {
+    /// The keys of a server whose resources belong to the account `home`.
+    pub(super) fn new(credentials: &[Credential], home: &str) -> Result<Self> {
         let mut keys = BTreeMap::new();
         for credential in credentials {
-            let key = Key::new(credential)?;
+            let key = Key::new(credential, home)?;
             if let Some(twice) = keys.insert(key.id.clone(), Arc::new(key)) {
                 return Err(Error::invalid(format!(
                     "two credentials have the access key id {:?}",
@@ -51,12 +63,18 @@ impl Keys {
 }
 
 impl Key {
-    fn new(credential: &Credential) -> Result<Self> {
+    fn new(credential: &Credential, home: &str) -> Result<Self> {
         let id = credential.access_key_id.as_str();
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         if id.is_empty() || id.len() > ID_CHARS_MAX || !id.chars().all(allowed) {
             return Err(Error::invalid(format!(
                 "{id:?} is not an access key id: 1 to {ID_CHARS_MAX} letters, digits, '_' and '-'"
+            )));
+        }
+        let account = credential.account.as_deref().unwrap_or(home);
+        if account.len() != 12 || !account.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(Error::invalid(format!(
+                "credential {id:?} has the account {account:?}; it must be twelve digits"
             )));
         }
         if credential.actions.is_empty() {
@@ -66,6 +84,11 @@ impl Key {
         let streams = credential.streams.iter().map(|text| Pattern::new(text));
         Ok(Self {
             id: id.into(),
+            principal: Principal::user(account, id),
+            origin: match account == home {
+                true => Origin::Home,
+                false => Origin::Elsewhere,
+            },
             secret: secret(credential)?,
             session_token: credential.session_token.clone(),
             actions: actions.collect::<Result<_>>()?,
@@ -76,6 +99,15 @@ impl Key {
     /// What names the key in logs.
     pub(crate) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Who signs with the key, as policies of resources name it.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
     }
 
     pub(crate) fn secret(&self) -> &str {
@@ -142,19 +174,34 @@ pub(super) mod tests {
             secret_file: None,
             secret_env: None,
             session_token: None,
+            account: None,
             actions: owned(actions),
             streams: owned(streams),
         }
     }
 
+    const HOME: &str = "000000000000";
+
+    #[test]
+    fn a_key_belongs_to_the_account_of_the_server_or_to_another_one() {
+        let mut credential = credential("A", &["*"], &["*"]);
+        let ours = Key::new(&credential, HOME).unwrap();
+        assert_eq!(ours.principal().arn(), "arn:aws:iam::000000000000:user/A");
+        credential.account = Some("111122223333".to_owned());
+        let other = Key::new(&credential, HOME).unwrap();
+        assert_eq!(other.principal().arn(), "arn:aws:iam::111122223333:user/A");
+        assert_eq!(
+            (ours.origin(), other.origin()),
+            (Origin::Home, Origin::Elsewhere)
+        );
+        credential.account = Some(HOME.to_owned());
+        assert_eq!(Key::new(&credential, HOME).unwrap().origin(), Origin::Home);
+    }
+
     #[test]
     fn a_key_allows_its_actions_on_its_streams_and_no_more() {
-        let key = Key::new(&credential(
-            "A",
-            &["kinesis:Put*", "kinesis:List*"],
-            &["orders-*"],
-        ));
-        let key = key.unwrap();
+        let credential = credential("A", &["kinesis:Put*", "kinesis:List*"], &["orders-*"]);
+        let key = Key::new(&credential, HOME).unwrap();
         assert!(key.allows("kinesis:PutRecord", Some("orders-eu")));
         assert!(key.allows("kinesis:ListStreams", None));
         assert!(!key.allows("kinesis:PutRecord", Some("invoices")));
@@ -170,6 +217,10 @@ pub(super) mod tests {
             credential("A", &[], &["*"]),
             credential("A", &["PutRecords"], &["*"]),
             credential("A", &["*"], &["a/b"]),
+            Credential {
+                account: Some("1111-2222-3333".to_owned()),
+                ..good.clone()
+            },
             Credential {
                 secret: None,
                 ..good.clone()
@@ -194,10 +245,10 @@ pub(super) mod tests {
             },
         ];
         for case in cases {
-            let refused = Keys::new(std::slice::from_ref(&case));
+            let refused = Keys::new(std::slice::from_ref(&case), HOME);
             assert!(refused.is_err(), "{case:?} was accepted");
         }
-        assert!(Keys::new(&[good.clone(), good]).is_err());
+        assert!(Keys::new(&[good.clone(), good], HOME).is_err());
     }
 
     #[test]
@@ -209,6 +260,7 @@ pub(super) mod tests {
             secret_file: Some(file.path().into()),
             ..credential("A", &["*"], &["*"])
         };
-        assert_eq!(Key::new(&credential).unwrap().secret(), "sixteen chars!!!");
+        let key = Key::new(&credential, HOME).unwrap();
+        assert_eq!(key.secret(), "sixteen chars!!!");
     }
 }

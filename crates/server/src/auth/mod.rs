@@ -22,8 +22,8 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::config::{Config, Right, Token};
 use pattern::Pattern;
 
-pub(crate) use key::Key;
 use key::Keys;
+pub(crate) use key::{Key, Origin};
 
 const SECRET_CHARS_MIN: usize = 16;
 const SHA256_BYTES: usize = 32;
@@ -64,7 +64,7 @@ impl Access {
             }
             grants.push(Arc::new(grant));
         }
-        let keys = Keys::new(&config.credentials)?;
+        let keys = Keys::new(&config.credentials, &config.aws.account)?;
         Ok(Self {
             open: grants.is_empty() && keys.is_empty() && !certificates,
             grants,

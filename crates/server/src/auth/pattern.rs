@@ -1,5 +1,6 @@
 //! Names, and actions, with `*` for any characters.
 
+use afflux_aws::policy;
 use afflux_types::{Error, Result};
 
 /// A pattern for the names of streams or of actions.
@@ -33,33 +34,9 @@ impl Pattern {
         )))
     }
 
-    /// Whether `name` fits. Takes at most `pattern × name` steps, whatever both hold.
+    /// Whether `name` fits.
     pub(crate) fn matches(&self, name: &str) -> bool {
-        let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
-        let (mut p, mut n) = (0, 0);
-        // Where to go on if the characters after the last star do not fit.
-        let mut retry = None;
-        while n < name.len() {
-            match pattern.get(p) {
-                Some(b'*') => {
-                    p += 1;
-                    retry = Some((p, n));
-                }
-                Some(c) if name.get(n) == Some(c) => {
-                    p += 1;
-                    n += 1;
-                }
-                _ => {
-                    let Some((after_star, from)) = retry else {
-                        return false;
-                    };
-                    p = after_star;
-                    n = from + 1;
-                    retry = Some((after_star, n));
-                }
-            }
-        }
-        pattern.iter().skip(p).all(|c| *c == b'*')
+        policy::matches(&self.0, name)
     }
 }
 

@@ -1,12 +1,13 @@
 //! Kinesis Data Streams as one of the services.
 
-use afflux_aws::kinesis::arn::{Place, ResourceArn};
+use afflux_aws::kinesis::arn::Place;
 use afflux_aws::kinesis::http::{Head, route};
 use afflux_aws::kinesis::{Code, Error, Operation, Request, TARGET_PREFIX, event_stream};
 use afflux_engine::Engine;
 use afflux_kinesis::{Kinesis, Options};
 use afflux_types::{Clock, Result};
 
+use super::Resource;
 use super::service::{Answer, Call, Prepared, Route, Service, frames};
 use crate::config::Config;
 
@@ -54,13 +55,14 @@ impl Service for Adapter {
             .ok_or_else(|| Error::bare(Code::UnknownOperation))?;
         let request = Request::decode(operation, format, &call.body)?;
         // Who may do everything is not asked for a policy.
-        let resource = match call.caller.is_bound() {
+        let arn = match call.caller.is_bound() {
             true => self.0.resource_of(&request)?,
             false => None,
         };
-        let stream = resource.map(|resource| match resource {
-            ResourceArn::Stream(arn) => arn.stream.to_string(),
-            ResourceArn::Consumer(arn) => arn.stream.stream.to_string(),
+        let resource = arn.map(|arn| Resource {
+            stream: arn.stream().stream.to_string(),
+            policy: self.0.policy_of(&arn, operation),
+            arn: Box::new(arn),
         });
         let kinesis = self.0.clone();
         let run = async move {
@@ -77,7 +79,7 @@ impl Service for Adapter {
             }
         };
         Ok(Prepared {
-            stream,
+            resource,
             run: Box::pin(run),
         })
     }

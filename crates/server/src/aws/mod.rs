@@ -3,15 +3,17 @@
 //!
 //! # Invariants
 //! - With any credential, token or client authority configured, a service sees a request only after
-//!   its signature was verified, and an operation runs only after its caller's policy allowed it.
+//!   its signature was verified, and an operation runs only after the policies of its caller and of
+//!   the resource allowed it.
 //! - A signature is verified before the body is read into anything.
 
 mod kinesis;
+mod permission;
 mod service;
 mod signature;
 
+use afflux_aws::kinesis::Error;
 use afflux_aws::kinesis::http::Head;
-use afflux_aws::kinesis::{Code, Error};
 use afflux_engine::Engine;
 use afflux_types::{Clock, Result, ServerTime};
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use hyper::http::request::Parts;
 use crate::auth::Access;
 use crate::config::Config;
 
+pub(crate) use permission::{Resource, Way};
 pub(crate) use service::{Answer, Call, Caller, Frames, Payload, Prepared, Route, Service};
 
 #[cfg(test)]
@@ -60,6 +63,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) head: &'a Parts,
     pub(crate) body: Bytes,
     pub(crate) access: &'a Access,
+    pub(crate) way: Way,
     pub(crate) now: ServerTime,
 }
 
@@ -136,16 +140,15 @@ impl Api {
             body: asked.body,
             caller: caller.clone(),
         })?;
-        let action = format!("{}:{operation}", service.name());
-        let stream = prepared.stream.as_deref();
-        if caller.may(&action, stream) {
-            return Ok(prepared);
-        }
-        let on = stream.map_or_else(String::new, |stream| format!(" on stream {stream}"));
-        Err(Error::new(
-            Code::AccessDenied,
-            format!("{} is not allowed to perform {action}{on}", caller.name()),
-        ))
+        let asked = permission::Asked {
+            service: service.name(),
+            operation,
+            resource: prepared.resource.as_ref(),
+            way: asked.way,
+            now: asked.now,
+        };
+        permission::check(&caller, &asked)?;
+        Ok(prepared)
     }
 
     fn service(&self, target: Option<&str>) -> Option<&dyn Service> {

@@ -13,6 +13,8 @@ use hyper::StatusCode;
 
 use crate::auth::Key;
 
+use super::permission::Resource;
+
 /// A service whose operations are named by `X-Amz-Target`.
 pub(crate) trait Service: Send + Sync + 'static {
     /// What requests are signed for and what stands before the operation in actions: `kinesis`.
@@ -61,21 +63,22 @@ impl Caller {
         self.0.as_ref().map_or("anonymous", |key| key.id())
     }
 
+    /// The key of the caller's credential; none if it needs none.
+    pub(super) fn key(&self) -> Option<&Key> {
+        self.0.as_deref()
+    }
+
     /// Whether the caller's credential binds it to actions and streams.
     pub(crate) fn is_bound(&self) -> bool {
         self.0.is_some()
-    }
-
-    /// Whether the caller's credential allows an action such as `kinesis:PutRecords`.
-    pub(crate) fn may(&self, action: &str, stream: Option<&str>) -> bool {
-        self.0.as_ref().is_none_or(|key| key.allows(action, stream))
     }
 }
 
 /// A request that was understood and waits for leave to run.
 pub(crate) struct Prepared {
-    /// The stream that the operation touches; none if it is about no particular one.
-    pub(crate) stream: Option<String>,
+    /// What the operation touches; none if it is about nothing in particular, or if the caller is not
+    /// bound.
+    pub(crate) resource: Option<Resource>,
     /// Runs the operation. Nothing happens before it is polled.
     ///
     /// # Cancel safety
@@ -86,7 +89,7 @@ pub(crate) struct Prepared {
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prepared")
-            .field("stream", &self.stream)
+            .field("resource", &self.resource)
             .finish_non_exhaustive()
     }
 }

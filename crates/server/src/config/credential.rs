@@ -19,6 +19,8 @@ pub struct Credential {
     pub secret_env: Option<String>,
     /// What requests must send as `X-Amz-Security-Token`, for temporary credentials.
     pub session_token: Option<Secret>,
+    /// The twelve digits of the account that the key belongs to; the server's own if there are none.
+    pub account: Option<String>,
     /// What the key allows: actions such as `kinesis:PutRecords`; `*` stands for any characters.
     pub actions: Vec<String>,
     /// Names of streams that the actions hold for; `*` stands for any characters.
@@ -64,6 +66,9 @@ pub(super) const DOCUMENTATION: &str = r#"# Credentials: who may do what through
 # secret_file    a file with the secret; or
 # secret_env     an environment variable with the secret.
 # session_token  what requests must send as X-Amz-Security-Token. Default: none, and none is asked for.
+# account        its twelve digits. Default: aws.account. A credential of another account may do only
+#                what its actions and the policy of the stream or consumer allow both; within the
+#                account either is enough. Policies call it arn:aws:iam::ACCOUNT:user/ACCESS_KEY_ID.
 # actions        such as "kinesis:PutRecords"; * stands for any characters.
 # streams        names that the actions hold for; * stands for any characters. Default: ["*"].
 #

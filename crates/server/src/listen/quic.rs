@@ -107,10 +107,8 @@ impl Arriving {
         let limit = Duration::from_secs(state.config.limits.handshake_seconds);
         match tokio::time::timeout(limit, connecting).await {
             Ok(Ok(connection)) => {
-                state.metrics.connections_total.inc();
-                state.metrics.connections.inc();
+                let _counted = state.metrics.connected();
                 serve_streams(connection, Arc::clone(&state), stopping).await;
-                state.metrics.connections.dec();
             }
             Ok(Err(error)) => tracing::debug!(%error, "QUIC handshake"),
             Err(_) => tracing::debug!("the QUIC handshake took too long"),

@@ -69,8 +69,8 @@ struct OperationLabel {
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     registry: Registry,
-    pub(crate) connections: Gauge,
-    pub(crate) connections_total: Count,
+    connections: Gauge,
+    connections_total: Count,
     pub(crate) connections_refused_total: Count,
     activities: Family<ActivityLabel, Gauge>,
     pub(crate) ingest: Flow,
@@ -209,13 +209,18 @@ impl Metrics {
     }
 
     /// Counts an activity for as long as the guard lives.
-    pub(crate) fn begin(&self, activity: Activity) -> ActivityGuard {
+    pub(crate) fn begin(&self, activity: Activity) -> Counted {
         let label = ActivityLabel {
             activity: activity.name(),
         };
         let gauge = self.activities.get_or_create_owned(&label);
-        gauge.inc();
-        ActivityGuard(gauge)
+        Counted::begin(gauge)
+    }
+
+    /// Counts a QUIC connection for as long as the guard lives.
+    pub(crate) fn connected(&self) -> Counted {
+        self.connections_total.inc();
+        Counted::begin(self.connections.clone())
     }
 
     /// Counts a failure that a client was told of.
@@ -271,11 +276,18 @@ fn class(status: u16) -> &'static str {
     }
 }
 
-/// Lowers the gauge of an activity when it ends, however it ends.
+/// What a gauge counts for as long as it lives, however it ends.
 #[derive(Debug)]
-pub(crate) struct ActivityGuard(Gauge);
+pub(crate) struct Counted(Gauge);
 
-impl Drop for ActivityGuard {
+impl Counted {
+    fn begin(gauge: Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -170,4 +170,6 @@ async fn a_panic_ends_its_stream_or_connection_and_nothing_else() {
     subscribe(&later, "orders", From::TrimHorizon(true), 1 << 20).await;
     let metrics = get(running.server.http_addr(), "/metrics").await;
     assert!(metrics.contains("afflux_panics_total 2\n"), "{metrics}");
+    // The first one and the last one: what ended by a panic is not counted for ever.
+    assert!(metrics.contains("afflux_connections 2\n"), "{metrics}");
 }

@@ -125,15 +125,15 @@ impl Events {
                 );
                 return Some(self.fail(&error));
             }
-            if now >= self.started + LASTS {
-                self.leave();
-                return None;
-            }
             if now >= self.look_due {
                 self.look_due = now + EVENT_EVERY;
                 if let Err(error) = self.check_consumer() {
                     return Some(self.fail(&error));
                 }
+            }
+            if now >= self.started + LASTS {
+                self.leave();
+                return None;
             }
             let room_at = self.room_at(now);
             if room_at <= now && self.slice.is_some() {

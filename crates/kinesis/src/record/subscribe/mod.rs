@@ -9,6 +9,8 @@
 //! - Each event but the last of a shard tells where to go on, also without records, at least every five
 //!   seconds; the last one tells the shard's children instead.
 //! - Nothing follows an exception, the shard's end, or the five minutes.
+//! - One reader for each consumer and shard. A call within five seconds of one that succeeded is refused;
+//!   a later one takes over, and who read before is told so and ends.
 
 mod events;
 mod seats;
@@ -28,7 +30,7 @@ use super::iterator::shard_id;
 use super::start::Start;
 use super::{dry_run, no_shard, open};
 use crate::context::{Context, origin};
-use seats::Place;
+use seats::{Place, Refused, Rules};
 
 /// Subscribes a consumer to a shard.
 pub(crate) async fn subscribe_to_shard(
@@ -42,6 +44,23 @@ pub(crate) async fn subscribe_to_shard(
     let description = known
         .shard(&input.shard_id)
         .ok_or_else(|| no_shard(to, stream, id))?;
+    let place = Place {
+        stream: known.stream.id,
+        consumer: consumer.name.clone(),
+        registered: consumer.created,
+        shard: id,
+    };
+    let rules = match to.options.throttled {
+        true => Rules::Strict,
+        false => Rules::Lenient,
+    };
+    let refused = |refused| match refused {
+        Refused::Occupied => in_use(to, stream, id, &consumer.name),
+        Refused::TooSoon => too_soon(to, stream, id, &consumer.name),
+    };
+    // Before anything is looked up in the log: that is what the rate is for.
+    let called = to.records.seats.call(&place, rules, to.clock.elapsed());
+    called.map_err(refused)?;
     let shard = open(to, stream, id).await?;
     let start = Start {
         operation: "SubscribeToShard",
@@ -57,14 +76,9 @@ pub(crate) async fn subscribe_to_shard(
         .subscribe(From::Sequence(position))
         .await
         .map_err(|error| to.stream_error(&error, stream.as_str()))?;
-    let place = Place {
-        stream: known.stream.id,
-        consumer: consumer.name.clone(),
-        registered: consumer.created,
-        shard: id,
-    };
-    let seat = to.records.seats.take(place, to.clock.elapsed());
-    let seat = seat.map_err(|_| in_use(to, stream, id, &consumer.name))?;
+    // Others may have called meanwhile.
+    let seat = to.records.seats.take(place, rules, to.clock.elapsed());
+    let seat = seat.map_err(refused)?;
     let origin = origin(description);
     Ok(Events::new(
         Arc::clone(to),
@@ -83,6 +97,18 @@ fn in_use(to: &Context, stream: &StreamName, shard: ShardId, consumer: &Consumer
         format!(
             "Another active subscription exists for this consumer: \
              {account}:{stream}:{shard}:{consumer}"
+        ),
+    )
+}
+
+/// The consumer calls more than once a second.
+fn too_soon(to: &Context, stream: &StreamName, shard: ShardId, consumer: &ConsumerName) -> Error {
+    let account = to.account();
+    Error::new(
+        Code::LimitExceeded,
+        format!(
+            "Rate exceeded for consumer {consumer} of shard {shard} in stream {stream} under account \
+             {account}."
         ),
     )
 }

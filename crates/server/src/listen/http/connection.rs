@@ -21,6 +21,7 @@ use super::idle::Pulse;
 use super::request;
 use super::stall::Stalling;
 use crate::auth::is_loopback;
+use crate::aws::Way;
 use crate::config::{HttpTls, Limits};
 
 /// Bytes of a request's head in HTTP/1.1, and the most that is read ahead of a body.
@@ -76,8 +77,14 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, endpoint: Arc<End
         opened = open(stream, peer, &endpoint) => opened,
     };
     match opened {
-        Ok(Some(Opened::Plain(io))) => speak(io, peer, endpoint).await,
-        Ok(Some(Opened::Tls(io))) => speak(io, peer, endpoint).await,
+        Ok(Some(Opened::Plain(io))) => {
+            let encrypted = false;
+            speak(io, Way { peer, encrypted }, endpoint).await;
+        }
+        Ok(Some(Opened::Tls(io))) => {
+            let encrypted = true;
+            speak(io, Way { peer, encrypted }, endpoint).await;
+        }
         Ok(None) => {}
         Err(error) => tracing::debug!(%peer, %error, "an HTTP connection did not come about"),
     }
@@ -140,7 +147,7 @@ async fn refuse_plain(mut io: Stalling<TcpStream>) -> io::Result<()> {
 }
 
 /// Serves requests until the client has gone, nobody uses the connection, or the server stops.
-async fn speak<I>(io: I, peer: SocketAddr, endpoint: Arc<Endpoint>)
+async fn speak<I>(io: I, way: Way, endpoint: Arc<Endpoint>)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -153,7 +160,7 @@ where
         let (endpoint, pulse) = (Arc::clone(&endpoint), Arc::clone(&pulse));
         move |asked| {
             let (endpoint, busy) = (Arc::clone(&endpoint), pulse.begin());
-            async move { Ok::<_, Infallible>(request::answer(asked, peer, &endpoint, busy).await) }
+            async move { Ok::<_, Infallible>(request::answer(asked, way, &endpoint, busy).await) }
         }
     });
     let serving = endpoint
@@ -172,6 +179,6 @@ where
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "an HTTP connection ended early");
+        tracing::debug!(peer = %way.peer, %error, "an HTTP connection ended early");
     }
 }

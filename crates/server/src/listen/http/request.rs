@@ -1,6 +1,5 @@
 //! One request, from its head to its answer.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +15,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::idle::Busy;
 use super::reply::Reply;
 use super::{Endpoint, body, headers, local};
-use crate::aws::{self, About, Answer, Answered, Asked, Payload};
+use crate::aws::{self, About, Answer, Answered, Asked, Payload, Way};
 
 /// Answers a request. `busy` ends with the last byte of the answer.
 pub(super) async fn answer(
     request: Request<Incoming>,
-    peer: SocketAddr,
+    way: Way,
     endpoint: &Endpoint,
     busy: Busy,
 ) -> Response<Reply> {
@@ -31,7 +30,7 @@ pub(super) async fn answer(
         let response = local::answer(&head, &endpoint.state);
         (response.map(whole), None)
     } else if is_for_services(&head) {
-        serve(&head, incoming, endpoint).await
+        serve(&head, incoming, way, endpoint).await
     } else {
         let response = local::missing(head.uri.path());
         (response.map(whole), None)
@@ -43,7 +42,7 @@ pub(super) async fn answer(
         metrics.operated(about.service, about.operation, status.as_u16());
     }
     tracing::debug!(
-        %peer,
+        peer = %way.peer,
         method = %head.method,
         path = head.uri.path(),
         version = ?head.version,
@@ -65,6 +64,7 @@ fn is_for_services(head: &Parts) -> bool {
 async fn serve(
     head: &Parts,
     incoming: Incoming,
+    way: Way,
     endpoint: &Endpoint,
 ) -> (Response<Payload>, Option<About>) {
     let mut response = Response::new(Payload::Whole(Bytes::new()));
@@ -84,7 +84,14 @@ async fn serve(
     let (answer, about) = match body::read(incoming, &endpoint.bodies, patience).await {
         Ok(body::Whole { bytes, share }) => {
             endpoint.state.metrics.received(bytes.len());
-            ask(head, bytes, share, endpoint).await
+            let asked = Asked {
+                head,
+                body: bytes,
+                access: &endpoint.state.access,
+                way,
+                now: endpoint.clock.wall(),
+            };
+            ask(asked, share, endpoint).await
         }
         Err(failure) => {
             tracing::debug!(error = %failure, "a request without its body");
@@ -106,17 +113,11 @@ async fn serve(
 
 /// Asks the service. The body's share of the memory is given back when the operation has ended.
 async fn ask(
-    head: &Parts,
-    body: Bytes,
+    asked: Asked<'_>,
     share: Option<OwnedSemaphorePermit>,
     endpoint: &Endpoint,
 ) -> (Answer, Option<About>) {
-    let asked = Asked {
-        head,
-        body,
-        access: &endpoint.state.access,
-        now: endpoint.clock.wall(),
-    };
+    let head = asked.head;
     let answered = endpoint.state.api.answer(asked).await;
     drop(share);
     match answered {

@@ -23,6 +23,7 @@ fn credential() -> Credential {
         secret_file: None,
         secret_env: None,
         session_token: None,
+        account: None,
         actions: owned(&["kinesis:Put*", "kinesis:ListStreams"]),
         streams: owned(&["orders-*"]),
     }

@@ -7,7 +7,7 @@ use afflux_aws::kinesis::http::{Head, route};
 use afflux_aws::kinesis::{Code, Error};
 use bytes::Bytes;
 
-use crate::aws::{Answer, Call, Prepared, Route, Service, frames};
+use crate::aws::{Answer, Call, Prepared, Resource, Route, Service, frames};
 
 /// Bytes of a frame of `SubscribeToShard`.
 pub(super) const FRAME_BYTES: usize = 32 << 10;
@@ -41,7 +41,11 @@ impl Service for Fake {
             return Err(Error::new(Code::Validation, "a bad body"));
         }
         Ok(Prepared {
-            stream: Some(stream).filter(|stream| stream != "-"),
+            resource: (stream != "-").then(|| Resource {
+                stream: stream.clone(),
+                arn: Box::new(stream),
+                policy: None,
+            }),
             run: Box::pin(async move {
                 match call.operation {
                     "GetRecords" => std::future::pending().await,
