@@ -20,6 +20,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
     reason = "each variant's message says what its fields are"
 )]
 pub enum Error {
+    #[error(transparent)]
+    Matroska(#[from] crate::mkv::Error),
+
     // The input as a whole.
     #[error("the input starts with {kind}, which is not MP4; send fragmented MP4 (CMAF)")]
     NotMp4 { kind: FourCc },
@@ -200,6 +203,10 @@ pub enum Error {
         base_decode_time: u64,
         shift: i64,
     },
+    #[error("the configuration of track {track_id}'s codec cannot be used: {reason}")]
+    CodecConfig { track_id: u32, reason: &'static str },
+    #[error("a sample of track {track_id} is damaged: {reason}")]
+    SampleDamaged { track_id: u32, reason: &'static str },
     #[error("the clip has init {clip}, the fragment needs {fragment}; start another clip")]
     InitChanged { clip: InitId, fragment: InitId },
     #[error("the clip would have {bytes} bytes of media; the limit is {limit}")]
@@ -241,6 +248,7 @@ impl Error {
             | Self::StoredHeader { .. }
             | Self::StoredInitId { .. } => ErrorKind::DataLoss,
             Self::ClipEmpty => ErrorKind::NotFound,
+            Self::Matroska(error) => error.kind(),
             _ => ErrorKind::Invalid,
         }
     }

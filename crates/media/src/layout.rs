@@ -73,8 +73,8 @@ pub mod track {
     pub const KIND: usize = 28;
     /// `u8`, see [`super::track_flag`].
     pub const FLAGS: usize = 29;
-    /// `u16`, zero.
-    pub const RESERVED: usize = 30;
+    /// `i16`, ticks of the producer's Matroska header.
+    pub const CLUSTER_LEAD: usize = 30;
     /// `u32`, from the start of the body.
     pub const MOOF_OFFSET: usize = 32;
     /// `u32`.
@@ -211,7 +211,7 @@ mod tests {
                 (track::SAMPLES, "samples"),
                 (track::KIND, "kind"),
                 (track::FLAGS, "flags"),
-                (track::RESERVED, "reserved"),
+                (track::CLUSTER_LEAD, "cluster_lead"),
                 (track::MOOF_OFFSET, "moof_offset"),
                 (track::MOOF_LENGTH, "moof_length"),
                 (track::MDAT_OFFSET, "mdat_offset"),

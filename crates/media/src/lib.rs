@@ -1,16 +1,19 @@
 //! Video containers and fragments, as parsers and writers that do no I/O.
 //!
-//! A producer sends fragmented MP4 (H.264, H.265, AV1, AAC, Opus, one or more tracks). It is cut
-//! into fragments while it arrives, each fragment is checked and brought into one stored form, and
-//! from the stored form come players' segments and clips. The bytes of samples are never copied:
-//! every output is a list of [`bytes::Bytes`], of which the large ones are slices of the input.
+//! A producer sends fragmented MP4 or Matroska (H.264, H.265, AV1, AAC, Opus, one or more tracks).
+//! It is cut into fragments while it arrives, each fragment is checked and brought into one stored
+//! form, and from the stored form come players' segments, clips and Matroska. The bytes of samples
+//! are never copied: every output is a list of [`bytes::Bytes`], of which the large ones are slices
+//! of the input.
 //!
 //! ```text
-//!  input ──► Splitter ──► Init ──────────────► encode ───────────► log
+//!  Matroska ──► mkv::Assembler ──► Init, Fragment ──► encode ───────► log
+//!  MP4 ──► Splitter ──► Init ────────────────► encode ───────────► log
 //!               └─ moof, mdat ──► Fragment ──► encode ────────────► log
 //!                                   Timeline ──► producer time ─┘
 //!  log ──► StoredFragment ──► playback ──► fragmented MP4: live tail, archive
-//!                        └──► clip ──────► progressive MP4: a file to keep
+//!                        ├──► clip ──────► progressive MP4: a file to keep
+//!                        └──► mkv::Writer ─► Matroska: what GetMedia answers
 //! ```
 //!
 //! A camera's bytes become a clip:
@@ -69,13 +72,20 @@ mod fragment;
 mod init;
 mod limits;
 mod moof;
+mod nal;
 mod rope;
 mod timeline;
 
+pub mod annexb;
 pub mod clip;
 pub mod fmp4;
+pub mod frames;
 pub mod layout;
+pub mod mkv;
+pub mod part;
 pub mod playback;
+pub mod segment;
+pub mod ts;
 
 pub use bmff::FourCc;
 pub use clip::Clip;
@@ -85,6 +95,7 @@ pub use fragment::{
     Continuity, Facts, Flags, Fragment, Meta, StoredFragment, StoredTrack, TAG_NAME_BYTES_MAX,
     TAG_VALUE_BYTES_MAX, TAGS_MAX, Tag, TrackFlags, TrackMeta,
 };
+pub use init::build;
 pub use init::{Init, InitId, Track, TrackKind};
 pub use limits::Limits;
 pub use moof::Sample;

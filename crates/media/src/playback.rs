@@ -22,10 +22,10 @@ pub struct Shift {
     pub ticks: i64,
 }
 
-/// The bytes that a player needs before any fragment: the init as it was received.
+/// The bytes that a player needs before any fragment: `ftyp` and `moov`.
 #[must_use]
 pub fn init_segment(init: &Init) -> Bytes {
-    init.bytes().clone()
+    init.media_bytes()
 }
 
 /// The bytes of a fragment for a player, in pieces.

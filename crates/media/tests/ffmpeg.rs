@@ -5,72 +5,18 @@
 
 #[path = "media/support.rs"]
 mod support;
+#[path = "media/tools.rs"]
+mod tools;
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::process::{Command, Stdio};
-use std::thread;
 
 use afflux_media::playback::{self, Shift};
 use afflux_media::{Clip, Fragment, Init, Limits, StoredFragment, TrackKind};
 use bytes::Bytes;
 
 use support::{ALL, CAMERA, H264_AAC, facts, run, store, stored};
-
-const INSTALL: &str = "ffmpeg and ffprobe must be on PATH (Debian: apt-get install ffmpeg)";
-
-/// What a tool printed and whether it had anything to complain about.
-struct Said {
-    output: String,
-    complaints: String,
-    is_ok: bool,
-}
-
-/// Runs a tool that reads `input` from its standard input.
-fn tool(name: &str, arguments: &[&str], input: &[u8]) -> Said {
-    let mut child = Command::new(name)
-        .args(["-hide_banner", "-loglevel", "warning"])
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect(INSTALL);
-    let mut stdin = child.stdin.take().expect("it was piped");
-    let output = thread::scope(|scope| {
-        // The tool may stop reading before the end; what it says about that is what counts.
-        scope.spawn(move || drop(stdin.write_all(input)));
-        child.wait_with_output().expect("it was started")
-    });
-    Said {
-        output: String::from_utf8(output.stdout).expect("tools write text"),
-        complaints: String::from_utf8_lossy(&output.stderr).into_owned(),
-        is_ok: output.status.success(),
-    }
-}
-
-/// The frames of each stream, decoded; nothing may be worth a warning.
-fn frames(input: &[u8]) -> Vec<u32> {
-    let entries = "stream=nb_read_frames";
-    let arguments = [
-        "-count_frames",
-        "-show_entries",
-        entries,
-        "-of",
-        "csv=p=0",
-        "-i",
-        "pipe:0",
-    ];
-    let said = tool("ffprobe", &arguments, input);
-    assert!(
-        said.is_ok && said.complaints.is_empty(),
-        "ffprobe: {}",
-        said.complaints
-    );
-    said.output
-        .lines()
-        .map(|line| line.trim_end_matches(',').parse().expect("a count"))
-        .collect()
-}
+use tools::{INSTALL, decodes, frames, packets, tool};
 
 /// When each stream starts, in seconds.
 fn starts(input: &[u8]) -> Vec<f64> {
@@ -87,43 +33,6 @@ fn starts(input: &[u8]) -> Vec<f64> {
         .lines()
         .map(|line| line.parse().expect("a time"))
         .collect()
-}
-
-/// A hash over the bytes of all packets of each stream.
-fn packets(input: &[u8]) -> String {
-    let said = tool(
-        "ffmpeg",
-        &[
-            "-i",
-            "pipe:0",
-            "-map",
-            "0",
-            "-c",
-            "copy",
-            "-f",
-            "streamhash",
-            "-hash",
-            "md5",
-            "-",
-        ],
-        input,
-    );
-    assert!(said.is_ok, "ffmpeg: {}", said.complaints);
-    said.output
-}
-
-/// Decodes everything; the first error ends it.
-fn decodes(input: &[u8]) {
-    let said = tool(
-        "ffmpeg",
-        &["-xerror", "-i", "pipe:0", "-map", "0", "-f", "null", "-"],
-        input,
-    );
-    assert!(
-        said.is_ok && said.complaints.is_empty(),
-        "ffmpeg: {}",
-        said.complaints
-    );
 }
 
 fn clip<'a>(init: &Init, fragments: impl IntoIterator<Item = &'a StoredFragment>) -> Vec<u8> {

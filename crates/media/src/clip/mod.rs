@@ -12,12 +12,14 @@
 mod movie;
 mod table;
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use self::table::{Chunk, Table};
 use crate::error::{Error, Result};
 use crate::fragment::StoredFragment;
-use crate::init::Init;
+use crate::init::{Init, InitId};
 use crate::moof::TrackFragment;
 use crate::rope::length;
 
@@ -48,6 +50,8 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Builder {
     init: Init,
+    /// Other inits that say the same to players; a stream has one for each session.
+    alike: BTreeSet<InitId>,
     limits: Limits,
     /// One for each track of the init, in its order.
     tables: Vec<Table>,
@@ -86,13 +90,25 @@ impl Builder {
         self
     }
 
+    /// Lets fragments that need `init` into the clip, if it says the same to players; returns
+    /// whether it does.
+    ///
+    /// Sessions of a producer of Matroska have inits of their own; see [`Init::media_id`].
+    pub fn accept(&mut self, init: &Init) -> bool {
+        let is_alike = init.media_id() == self.init.media_id();
+        if is_alike {
+            self.alike.insert(init.id());
+        }
+        is_alike
+    }
+
     /// Adds the next fragment. After an error the clip is as it was, and can be finished.
     ///
     /// # Errors
     /// If the fragment needs another init, is damaged, or makes the clip too large.
     pub fn push(&mut self, fragment: &StoredFragment) -> Result<()> {
         let meta = fragment.meta();
-        if meta.init_id != self.init.id() {
+        if meta.init_id != self.init.id() && !self.alike.contains(&meta.init_id) {
             return Err(Error::InitChanged {
                 clip: self.init.id(),
                 fragment: meta.init_id,
@@ -215,6 +231,7 @@ impl Clip {
         let tables = init.tracks().iter().map(Table::new).collect();
         Builder {
             init,
+            alike: BTreeSet::new(),
             limits: Limits::default(),
             tables,
             media: Vec::new(),

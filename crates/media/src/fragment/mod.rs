@@ -9,9 +9,11 @@ mod normalize;
 mod place;
 mod stored;
 mod tags;
+mod whole;
 
 pub use meta::{Continuity, Facts, Flags, Meta, TrackFlags, TrackMeta};
 pub(crate) use meta::{Round, ticks_to_ms};
+pub(crate) use normalize::{Head, head as track_head};
 pub use stored::{StoredFragment, StoredTrack};
 pub use tags::{TAG_NAME_BYTES_MAX, TAG_VALUE_BYTES_MAX, TAGS_MAX, Tag};
 
@@ -36,6 +38,7 @@ pub struct Fragment {
 #[derive(Clone, Debug)]
 struct Part {
     meta: TrackMeta,
+    cluster_lead: i16,
     /// The `moof` and the header of the `mdat`.
     head: Bytes,
     moof_bytes: u64,
@@ -100,6 +103,54 @@ impl Fragment {
             }
             parts.push(Part {
                 meta,
+                cluster_lead: 0,
+                head: head.bytes,
+                moof_bytes: head.moof_bytes,
+                mdat_bytes: head.mdat_bytes,
+                data,
+            });
+        }
+        if parts.is_empty() {
+            return Err(Error::NoSamples);
+        }
+        Ok(Self {
+            init_id: init.id(),
+            parts,
+        })
+    }
+
+    /// Makes a fragment of tracks that were put together from frames.
+    pub(crate) fn assemble(
+        init: &Init,
+        tracks: Vec<AssembledTrack>,
+        limits: &Limits,
+    ) -> Result<Self> {
+        let mut parts = Vec::with_capacity(tracks.len());
+        let mut bytes = 0_u64;
+        for AssembledTrack {
+            track,
+            data,
+            cluster_lead,
+        } in tracks
+        {
+            bytes = bytes.saturating_add(track.bytes);
+            let limit = limits.fragment_bytes_max();
+            if bytes > limit {
+                return Err(Error::FragmentTooLarge { bytes, limit });
+            }
+            let end = track.base_decode_time.checked_add(track.duration);
+            if end.is_none_or(|end| i64::try_from(end).is_err()) {
+                return Err(Error::TimeOverflow {
+                    track_id: track.track_id,
+                    base_decode_time: track.base_decode_time,
+                    duration: track.duration,
+                });
+            }
+            let meta = check_track(init, &track, limits)?;
+            let head = normalize::head(&track, 0)?;
+            parts.push(Part {
+                meta,
+                cluster_lead,
                 head: head.bytes,
                 moof_bytes: head.moof_bytes,
                 mdat_bytes: head.mdat_bytes,
@@ -197,6 +248,17 @@ impl Fragment {
     }
 }
 
+/// A track of a fragment that was put together from frames.
+#[derive(Debug)]
+pub(crate) struct AssembledTrack {
+    /// Its samples; at least one.
+    pub(crate) track: moof::TrackFragment,
+    /// Their bytes, in the same order.
+    pub(crate) data: Vec<Bytes>,
+    /// See [`StoredTrack::cluster_lead`].
+    pub(crate) cluster_lead: i16,
+}
+
 impl Part {
     /// Writes a line of the table of tracks for boxes that start at `offset`.
     fn write_line(&self, offset: u64, line: &mut [u8]) -> Result<()> {
@@ -218,6 +280,7 @@ impl Part {
         layout::put(line, track::SAMPLES, &meta.samples.to_le_bytes());
         layout::put(line, track::KIND, &[meta.kind.code()]);
         layout::put(line, track::FLAGS, &[meta.flags.0]);
+        layout::put(line, track::CLUSTER_LEAD, &self.cluster_lead.to_le_bytes());
         layout::put(line, track::MOOF_OFFSET, &narrow(offset)?.to_le_bytes());
         layout::put(
             line,

@@ -18,15 +18,15 @@ const TFHD_FLAGS: u32 = 0x02_0000 | 0x02 | 0x08 | 0x10 | 0x20;
 const MDAT_HEADER_BYTES: u64 = 8;
 
 /// A track's boxes up to its first sample.
-pub(super) struct Head {
+pub(crate) struct Head {
     /// The `moof` and the header of the `mdat`.
-    pub(super) bytes: Bytes,
-    pub(super) moof_bytes: u64,
-    pub(super) mdat_bytes: u64,
+    pub(crate) bytes: Bytes,
+    pub(crate) moof_bytes: u64,
+    pub(crate) mdat_bytes: u64,
 }
 
 /// Writes the `moof` and the `mdat` header of one track.
-pub(super) fn head(track: &TrackFragment, sequence: u32) -> Result<Head> {
+pub(crate) fn head(track: &TrackFragment, sequence: u32) -> Result<Head> {
     let shape = Shape::of(&track.samples);
     let moof_bytes = layout::moof::TRUN + shape.trun_bytes(track.samples.len());
     let mdat_bytes = track.bytes + MDAT_HEADER_BYTES;

@@ -35,6 +35,7 @@ pub struct StoredFragment {
 struct Place {
     moof: Range<usize>,
     mdat: Range<usize>,
+    cluster_lead: i16,
 }
 
 impl StoredFragment {
@@ -121,6 +122,7 @@ impl StoredFragment {
             .zip(&self.parts)
             .map(|(meta, place)| StoredTrack {
                 meta: *meta,
+                cluster_lead: place.cluster_lead,
                 moof: self.body.slice(place.moof.clone()),
                 mdat: self.body.slice(place.mdat.clone()),
             })
@@ -164,7 +166,8 @@ impl StoredFragment {
                     parent: kind::MOOF,
                 });
             }
-            if check_track(init, &track.parse(limits)?, limits)? != track.meta {
+            let sent_as_cluster = init.matroska().is_some() || track.cluster_lead == 0;
+            if !sent_as_cluster || check_track(init, &track.parse(limits)?, limits)? != track.meta {
                 return Err(Error::StoredBoxes { line: i, track_id });
             }
         }
@@ -186,6 +189,7 @@ impl StoredFragment {
 #[derive(Clone, Debug)]
 pub struct StoredTrack {
     meta: TrackMeta,
+    cluster_lead: i16,
     moof: Bytes,
     mdat: Bytes,
 }
@@ -195,6 +199,13 @@ impl StoredTrack {
     #[must_use]
     pub fn meta(&self) -> &TrackMeta {
         &self.meta
+    }
+
+    /// From the time of the Matroska Cluster that the fragment was sent as to the first time at
+    /// which the track is shown, in ticks of the producer's header; zero for other producers.
+    #[must_use]
+    pub fn cluster_lead(&self) -> i16 {
+        self.cluster_lead
     }
 
     /// The `moof` box.
@@ -312,7 +323,6 @@ fn parse_line(line: &[u8; TRACK_BYTES], i: usize) -> Result<(TrackMeta, Place)> 
         && meta.samples > 0
         && flags & !track_flag::ALL == 0
         && kind == meta.kind.code()
-        && layout::get::<2>(line, track::RESERVED)? == [0, 0]
         && end.is_some_and(|end| i64::try_from(end).is_ok());
     let range = |offset, bytes| {
         let (offset, bytes) = (u32_at(offset)?, u32_at(bytes)?);
@@ -332,6 +342,7 @@ fn parse_line(line: &[u8; TRACK_BYTES], i: usize) -> Result<(TrackMeta, Place)> 
     let place = Place {
         moof: range(track::MOOF_OFFSET, track::MOOF_LENGTH)?,
         mdat: range(track::MDAT_OFFSET, track::MDAT_LENGTH)?,
+        cluster_lead: i16::from_le_bytes(layout::get(line, track::CLUSTER_LEAD)?),
     };
     Ok((meta, place))
 }

@@ -3,9 +3,15 @@
 //! Every fragment of an input can be played with its init and with no other, so a stored fragment
 //! names its init by [`InitId`]. The bytes are never rewritten: what a player gets is what the
 //! producer sent.
+//!
+//! A producer of Matroska sends no `moov`; one is made from its header. The header itself is kept
+//! behind the `moov`, in a `uuid` box that players never see, so that a reader of Matroska gets it
+//! back.
 
 mod body;
+pub mod build;
 mod codec;
+mod config;
 mod track;
 
 pub(crate) use track::Defaults;
@@ -59,17 +65,27 @@ impl fmt::Display for InitId {
     }
 }
 
+/// The type of the `uuid` box that holds a Matroska header.
+const MATROSKA: [u8; 16] = *b"afflux.matroska\0";
+
+/// Bytes of the header of that box.
+const HEADER_BYTES: usize = 8;
+
 /// The codec initialisation of an input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Init {
     bytes: Bytes,
+    /// How much of the front of `bytes` players get; a Matroska header may follow.
+    media_length: usize,
     id: InitId,
+    media_id: InitId,
     tracks: Vec<Track>,
     pub(crate) mvhd: Mvhd,
 }
 
 impl Init {
-    /// Reads an init from its bytes: an optional `ftyp`, then a `moov` that lists no samples.
+    /// Reads an init from its bytes: an optional `ftyp`, then a `moov` that lists no samples; at
+    /// the end there may be a Matroska header.
     ///
     /// # Errors
     /// If the bytes are not that, if a track cannot be understood, or if a limit is exceeded.
@@ -83,10 +99,22 @@ impl Init {
                 limit: limits.init_bytes,
             });
         }
-        let mut moov = None;
+        let (mut moov, mut media_length) = (None, None);
+        let mut at = 0;
         for found in Boxes::new(kind::MOOV, &bytes) {
             let found = found?;
+            let start = at;
+            at += found.whole.len();
+            if media_length.is_some() {
+                return Err(Error::UnexpectedBox {
+                    kind: found.kind,
+                    place: "a codec initialisation, behind its Matroska header",
+                });
+            }
             match found.kind {
+                kind::UUID if moov.is_some() && is_matroska(&found) => {
+                    media_length = Some(start);
+                }
                 kind::MOOV if moov.is_none() => moov = Some(found),
                 kind::FTYP | kind::STYP | kind::FREE | kind::SKIP => {}
                 kind => {
@@ -100,24 +128,51 @@ impl Init {
         let moov = moov.ok_or(Error::NoInit)?;
         let (mvhd, tracks) = parse_movie(&moov, &bytes, limits)?;
         let id = InitId::of(&bytes);
+        let media_id = media_length
+            .and_then(|length| bytes.get(..length))
+            .map_or(id, InitId::of);
         Ok(Self {
             id,
+            media_id,
             tracks,
             mvhd,
+            media_length: media_length.unwrap_or(bytes.len()),
             bytes,
         })
     }
 
-    /// The bytes as they were received.
+    /// The bytes as they are stored. They may end in a Matroska header; players get
+    /// [`Init::media_bytes`].
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// `ftyp` and `moov`, which is what a player needs before any fragment.
+    #[must_use]
+    pub fn media_bytes(&self) -> Bytes {
+        self.bytes.slice(..self.media_length.min(self.bytes.len()))
+    }
+
+    /// The header that a producer of Matroska sent, if it was one.
+    #[must_use]
+    pub fn matroska(&self) -> Option<Bytes> {
+        let start = self.media_length + HEADER_BYTES + MATROSKA.len();
+        (start <= self.bytes.len()).then(|| self.bytes.slice(start..))
     }
 
     /// The init's stable name.
     #[must_use]
     pub fn id(&self) -> InitId {
         self.id
+    }
+
+    /// A stable name of [`Init::media_bytes`]: a player that has one init needs no other with the
+    /// same name. Sessions of a producer of Matroska have inits of their own, because each session
+    /// has a header of its own, and these share this name.
+    #[must_use]
+    pub fn media_id(&self) -> InitId {
+        self.media_id
     }
 
     /// The tracks, in the order of the `moov`; at least one.
@@ -142,6 +197,11 @@ impl Init {
     pub(crate) fn defaults(&self, track_id: u32) -> Option<Defaults> {
         self.track(track_id).map(|track| track.defaults)
     }
+}
+
+/// Whether a box holds a Matroska header, in the form in which it is written here.
+fn is_matroska(found: &Boxed<'_>) -> bool {
+    found.body.starts_with(&MATROSKA) && found.whole.len() - found.body.len() == HEADER_BYTES
 }
 
 fn parse_movie(moov: &Boxed<'_>, bytes: &Bytes, limits: &Limits) -> Result<(Mvhd, Vec<Track>)> {

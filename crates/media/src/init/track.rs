@@ -136,6 +136,16 @@ impl Track {
         self.entry.channels
     }
 
+    /// Whether a decoder has all that it needs before any sample: codecs that need a configuration
+    /// have one.
+    #[must_use]
+    pub fn has_config(&self) -> bool {
+        let needs = ["avc", "hvc", "hev", "av01", "mp4a.40", "opus", "flac"];
+        let is_bare_mp4a = self.codec() == "mp4a";
+        let needs_config = is_bare_mp4a || needs.iter().any(|name| self.codec().starts_with(name));
+        !needs_config || self.config().is_some()
+    }
+
     /// Reads a `trak` box that lies in `init`.
     pub(super) fn parse(trak: &Boxed<'_>, init: &Bytes) -> Result<Self> {
         let (mut tkhd, mut media, mut edit) = (None, None, Edit::default());

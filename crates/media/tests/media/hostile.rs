@@ -1,9 +1,11 @@
 //! Damaged and random bytes: whatever they are, nothing panics.
 
+use afflux_media::mkv::{Settings, Writer};
 use afflux_media::{Clip, Fragment, Init, Limits, StoredFragment, playback};
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use crate::kvs::{ALL_CAPTURES, PRODUCER_AV, upload};
 use crate::support::{ALL, facts, run, store};
 
 /// Does everything that can be done with an input; returns how many fragments went all the way.
@@ -120,5 +122,60 @@ proptest! {
         read_stored(&init, input.clone());
         let _ = Init::decode(&input, &Limits::default());
         let _ = Fragment::parse(&init, vec![input], &Limits::default());
+    }
+}
+
+/// Does everything that can be done with an upload in Matroska; returns how many fragments came
+/// back as Matroska.
+fn everything_matroska(input: &Bytes, step: usize) -> usize {
+    let limits = Limits {
+        fragment_bytes: 1 << 20,
+        ..Limits::default()
+    };
+    let pieces = (0..input.len())
+        .step_by(step)
+        .map(|at| input.slice(at..input.len().min(at + step)));
+    let settings = Settings {
+        limits,
+        ..Settings::default()
+    };
+    let (uploaded, _) = upload(pieces, settings);
+    for assembly in &uploaded.finished {
+        let body = assembly.fragment.encode(&facts(0)).unwrap().concat();
+        let stored = StoredFragment::decode(body.into()).unwrap();
+        stored.verify(&assembly.init, &limits).unwrap();
+        let writer = Writer::new(&assembly.init, &limits);
+        let _ = writer.cluster(&stored);
+        let _ = playback::fragment_bytes(&stored, 1, &[]);
+    }
+    uploaded.finished.len()
+}
+
+proptest! {
+    #[test]
+    fn damaged_matroska_never_panics(
+        capture in 0..ALL_CAPTURES.len(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        front in any::<bool>(),
+        step in 1_usize..70_000,
+    ) {
+        let (_, input) = ALL_CAPTURES[capture];
+        let mut input = input[..input.len().min(40_000)].to_vec();
+        let reach = if front { 1_000.min(input.len()) } else { input.len() };
+        for (at, byte) in damage {
+            input[at.index(reach)] = byte;
+        }
+        everything_matroska(&input.into(), step);
+    }
+
+    #[test]
+    fn any_bytes_after_a_good_header_never_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+        step in 1_usize..50,
+    ) {
+        let mut input = PRODUCER_AV[..350].to_vec();
+        input.extend_from_slice(&[0x1f, 0x43, 0xb6, 0x75, 0xff, 0xe7, 0x81, 5]);
+        input.extend_from_slice(&bytes);
+        everything_matroska(&input.into(), step);
     }
 }
