@@ -17,6 +17,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("afflux-engine", &["types", "entry", "log"]),
     ("afflux-kinesis", &["types", "entry", "engine", "aws"]),
     (
+        "afflux-video",
+        &["types", "entry", "engine", "media", "aws"],
+    ),
+    (
         "afflux-client",
         &["types", "entry", "wire", "quic", "media"],
     ),
@@ -24,7 +28,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "afflux-server",
         &[
-            "types", "entry", "log", "wire", "quic", "media", "aws", "engine", "kinesis", "deliver",
+            "types", "entry", "log", "wire", "quic", "media", "aws", "engine", "kinesis", "video",
+            "deliver",
         ],
     ),
 ];

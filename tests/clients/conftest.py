@@ -23,13 +23,13 @@ CREDENTIALS = f"""
 [[credentials]]
 access_key_id = "{ACCESS_KEY}"
 secret = "{SECRET}"
-actions = ["kinesis:*"]
+actions = ["kinesis:*", "kinesisvideo:*"]
 streams = ["*"]
 
 [[credentials]]
 access_key_id = "AKIDREADER"
 secret = "another secret of enough characters"
-actions = ["kinesis:Get*", "kinesis:Describe*", "kinesis:List*"]
+actions = ["kinesis:Get*", "kinesis:Describe*", "kinesis:List*", "kinesisvideo:Get*", "kinesisvideo:Describe*"]
 streams = ["public-*"]
 """
 
@@ -44,8 +44,8 @@ class Server:
         self.log = open(pathlib.Path(directory) / "stderr", "ab")
         self.start()
 
-    def start(self, http="127.0.0.1:0"):
-        command = [BINARY, "serve", "--quic", "127.0.0.1:0", "--http", http]
+    def start(self, http="127.0.0.1:0", quic="127.0.0.1:0"):
+        command = [BINARY, "serve", "--quic", quic, "--http", http]
         command += ["--data-dir", str(pathlib.Path(self.directory) / "data"), *self.arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=self.environment
@@ -61,7 +61,7 @@ class Server:
 
     def restart(self):
         self.kill()
-        self.start(self.http)
+        self.start(self.http, self.ready["quic"])
 
     def stop(self):
         self.process.terminate()

@@ -2,7 +2,9 @@
 
 mod broken;
 mod camera;
+mod kvs;
 mod network;
+mod notify;
 
 use afflux_testkit::peer::Peer;
 use afflux_wire::message::{Answer, Command, Fragment, ListFragments};

@@ -204,7 +204,7 @@ fn signature(clock: &Clock) {
         path: "/",
         query: "",
         headers: &headers,
-        body: &body,
+        payload: sigv4::Payload::Whole(&body),
     };
     let secret = sigv4::Secret {
         key: "secret",

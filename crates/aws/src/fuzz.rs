@@ -11,6 +11,7 @@ use crate::kinesis::token::Sealer;
 use crate::kinesis::{Operation, Request, SequenceNumber, event_stream};
 use crate::policy::{self, Decision, Policy, Principal, Subject};
 use crate::sigv4::{self, Claim, Scope, Secret};
+use crate::video;
 
 /// A body in either format, for every operation. The first byte chooses.
 pub fn request(input: &[u8]) {
@@ -23,6 +24,28 @@ pub fn request(input: &[u8]) {
         for format in [Format::Json, Format::Cbor] {
             let _ = Request::decode(operation, format, &body);
         }
+    }
+}
+
+/// A body for every operation on video, and headers of `PutMedia`. The first byte chooses.
+pub fn video_request(input: &[u8]) {
+    let Some((&choice, body)) = input.split_first() else {
+        return;
+    };
+    let text = String::from_utf8_lossy(body);
+    let mut lines = text.lines();
+    let headers: [Option<&str>; 5] = std::array::from_fn(|_| lines.next());
+    let _ = video::input::PutMediaInput::from_headers(|name| {
+        let at = name.len() % headers.len();
+        headers.get(at).copied().flatten()
+    });
+    let _ = text.parse::<video::arn::StreamArn>();
+    let body = Bytes::copy_from_slice(body);
+    let operations = video::Operation::ALL.iter().cycle();
+    if let Some(operation) = operations.skip(usize::from(choice)).copied().next()
+        && let Ok(request) = video::Request::decode(operation, &body)
+    {
+        let _ = request.stream();
     }
 }
 
@@ -40,6 +63,7 @@ pub fn text(input: &[u8]) {
     let now = ServerTime::from_millis(0);
     let _ = sealer.open_iterator(&text, now);
     let _ = sealer.open_page(&text, Operation::ListShards, now);
+    let _ = sealer.open_url("label", &text);
     let _ = text.parse::<ResourceArn>();
     if let Ok(number) = text.parse::<SequenceNumber>() {
         let again = number.to_string().parse();
@@ -102,7 +126,7 @@ pub fn sigv4(input: &[u8]) {
         path: query,
         query: "",
         headers: &headers,
-        body: b"",
+        payload: sigv4::Payload::Whole(b""),
     };
     let in_query = sigv4::Request {
         query,
@@ -117,7 +141,11 @@ pub fn sigv4(input: &[u8]) {
         region: None,
         service: "kinesis",
     };
-    for request in [in_header, in_query] {
+    let arriving = sigv4::Request {
+        payload: sigv4::Payload::Arriving,
+        ..in_header
+    };
+    for request in [in_header, in_query, arriving] {
         if let Ok(claim) = Claim::find(&request) {
             let _ = claim.verify(&request, &secret, &scope, claim.time());
         }

@@ -10,13 +10,24 @@ use super::serve;
 use crate::args::{AwsEnv, Output};
 use crate::printer::Printer;
 
+/// The services that a server offers, as AWS's tools name them in variables. Others keep their endpoint.
+const SERVICES: [&str; 4] = [
+    "KINESIS",
+    "KINESIS_VIDEO",
+    "KINESIS_VIDEO_MEDIA",
+    "KINESIS_VIDEO_ARCHIVED_MEDIA",
+];
+
 pub(crate) fn run(args: &AwsEnv) -> Result<ExitCode> {
     let config = serve::config(&args.listen)?;
     let mut text = String::new();
     let mut export = |name: &str, value: &str| {
         let _ = writeln!(text, "export {name}='{value}'");
     };
-    export("AWS_ENDPOINT_URL_KINESIS", &endpoint(config.http.listen));
+    for service in SERVICES {
+        let name = format!("AWS_ENDPOINT_URL_{service}");
+        export(&name, &endpoint(config.http.listen));
+    }
     export("AWS_REGION", &config.aws.region);
     export("AWS_DEFAULT_REGION", &config.aws.region);
     if config.credentials.is_empty() {

@@ -26,7 +26,8 @@ pub enum StreamKind {
 /// How long a shard keeps its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Entries that arrived longer ago are deleted: one hour to ten years.
+    /// Entries that arrived longer ago are deleted: one hour to ten years, but for
+    /// [`Retention::BUFFER`].
     pub age: Duration,
     /// The oldest entries beyond this many bytes per shard are deleted; `None`: no limit.
     pub bytes: Option<u64>,
@@ -127,9 +128,16 @@ pub(crate) fn check_record_bytes(record_bytes_max: usize) -> Result<()> {
 }
 
 impl Retention {
+    /// What a stream of video keeps that is to keep nothing: enough for those who watch it to fall
+    /// behind a little. Five minutes, and at most 200 MB.
+    pub const BUFFER: Self = Self {
+        age: Duration::from_secs(300),
+        bytes: Some(200_000_000),
+    };
+
     pub(crate) fn check(&self) -> Result<()> {
         let (min, max) = (hours(RETENTION_HOURS_MIN), hours(RETENTION_HOURS_MAX));
-        if self.age < min || self.age > max {
+        if *self != Self::BUFFER && (self.age < min || self.age > max) {
             return Err(Error::invalid(format!(
                 "a retention of {:?} was asked for; {RETENTION_HOURS_MIN} to {RETENTION_HOURS_MAX} hours are possible",
                 self.age

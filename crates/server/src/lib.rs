@@ -18,7 +18,6 @@ mod metrics;
 mod server;
 mod shutdown;
 mod tls;
-mod video;
 
 pub use config::Config;
 pub use server::Server;

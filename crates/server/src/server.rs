@@ -13,6 +13,7 @@ use afflux_deliver::Archives;
 use afflux_engine::{Engine, EngineOptions, Keyring, VolumeOptions};
 
 use afflux_types::{Clock, Error, Result};
+use afflux_video::library::Library;
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::auth::{self, Access};
@@ -23,7 +24,6 @@ use crate::listen::{http, quic};
 use crate::metrics::{ArchiveSample, Metrics, Sample};
 use crate::shutdown::{Stopping, Switch};
 use crate::tls::{self, Fingerprint};
-use crate::video::Library;
 
 /// Archives get this long to bring their files to an end.
 const ARCHIVES_STOP: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ pub(crate) struct State {
     pub(crate) access: Access,
     pub(crate) engine: Engine,
     pub(crate) archives: Archives,
-    pub(crate) videos: Library,
+    pub(crate) videos: Arc<Library>,
     pub(crate) metrics: Metrics,
     pub(crate) api: Api,
     stopping: Stopping,
@@ -104,16 +104,17 @@ impl Server {
     pub(crate) async fn start_with(
         config: Config,
         clock: Clock,
-        open: impl AsyncFnOnce(&Config, &Engine, &Clock) -> Result<Services>,
+        open: impl AsyncFnOnce(&Config, &Engine, Arc<Library>, &Clock) -> Result<Services>,
     ) -> Result<Self> {
         config.check()?;
         auth::check_addresses(&config)?;
         let access = Access::new(&config)?;
         let engine = open_engine(&config, clock.clone()).await?;
         let listening = async {
-            let services = open(&config, &engine, &clock).await?;
-            let api = Api::new(services, &config.aws.region);
-            Self::listen(config, access, api, engine.clone(), clock).await
+            let videos = Arc::new(Library::default());
+            let services = open(&config, &engine, Arc::clone(&videos), &clock).await?;
+            let api = Api::new(services, &config);
+            Self::listen(config, access, api, videos, engine.clone(), clock).await
         };
         match listening.await {
             Ok(server) => Ok(server),
@@ -131,6 +132,7 @@ impl Server {
         config: Config,
         access: Access,
         api: Api,
+        videos: Arc<Library>,
         engine: Engine,
         clock: Clock,
     ) -> Result<Self> {
@@ -158,7 +160,7 @@ impl Server {
             access,
             engine,
             archives,
-            videos: Library::default(),
+            videos,
             api,
             stopping: switch.subscribe(),
         });

@@ -1,6 +1,7 @@
 //! The server's certificate and what it asks of its clients'.
 //!
-//! QUIC and HTTP share the certificate. HTTP asks for no client certificates: its requests are signed.
+//! QUIC and HTTP share the certificate. HTTP asks for client certificates only if there are role aliases,
+//! and goes on without: its requests are signed.
 //!
 //! Without a configured certificate the server makes one at first start and keeps it for good in
 //! `data_dir/tls`: `cert.pem`, `key.pem` (readable by its owner only) and `fingerprint`, the SHA-256
@@ -68,6 +69,12 @@ impl ResetSecret {
     }
 }
 
+/// What seals the temporary keys of devices. It follows from the private key too.
+fn lending_secret(key: &PrivateKeyDer<'_>) -> [u8; 32] {
+    let labelled = Sha256::new().chain_update("afflux temporary keys");
+    labelled.chain_update(key.secret_der()).finalize().into()
+}
+
 const CERTIFICATE_FILE: &str = "cert.pem";
 const KEY_FILE: &str = "key.pem";
 const FINGERPRINT_FILE: &str = "fingerprint";
@@ -97,14 +104,24 @@ pub(crate) fn load(config: &Config, access: &Access) -> Result<Loaded> {
     let fingerprint = Fingerprint::of(leaf);
     let reset_secret = ResetSecret::of(&key);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let http = http_side(chain.clone(), key.clone_key(), Arc::clone(&provider))?;
+    access.lend_under(&lending_secret(&key));
+    let http = http_side(
+        config,
+        access,
+        (chain.clone(), key.clone_key()),
+        Arc::clone(&provider),
+    )?;
     let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| Error::internal("choose TLS 1.3").with_source(error))?;
     let builder = if config.tls.client_ca.as_os_str().is_empty() {
         builder.with_no_client_auth()
     } else {
-        builder.with_client_cert_verifier(verifier(&config.tls.client_ca, access, provider)?)
+        builder.with_client_cert_verifier(verifier(
+            &config.tls.client_ca,
+            access.needs_certificate(),
+            provider,
+        )?)
     };
     let mut quic = builder.with_single_cert(chain, key).map_err(unfit)?;
     quic.alpn_protocols = vec![afflux_wire::ALPN.to_vec()];
@@ -118,17 +135,26 @@ pub(crate) fn load(config: &Config, access: &Access) -> Result<Loaded> {
 
 /// What clients offer as ALPN is only answered: which HTTP they speak shows in their first bytes.
 fn http_side(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    config: &Config,
+    access: &Access,
+    (chain, key): (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
     provider: Arc<CryptoProvider>,
 ) -> Result<rustls::ServerConfig> {
     let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
-    let mut http = rustls::ServerConfig::builder_with_provider(provider)
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions)
-        .map_err(|error| Error::internal("choose TLS 1.3 and 1.2").with_source(error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(unfit)?;
+        .map_err(|error| Error::internal("choose TLS 1.3 and 1.2").with_source(error))?;
+    let ca = &config.tls.client_ca;
+    let builder = match (access.lends(), ca.as_os_str().is_empty()) {
+        (true, false) => builder.with_client_cert_verifier(verifier(ca, false, provider)?),
+        (true, true) => {
+            return Err(Error::invalid(
+                "there are [[role_aliases]] and no tls.client_ca that would vouch for devices",
+            ));
+        }
+        (false, _) => builder.with_no_client_auth(),
+    };
+    let mut http = builder.with_single_cert(chain, key).map_err(unfit)?;
     http.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(http)
 }
@@ -139,7 +165,7 @@ fn unfit(error: rustls::Error) -> Error {
 
 fn verifier(
     path: &Path,
-    access: &Access,
+    is_needed: bool,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>> {
     let mut roots = RootCertStore::empty();
@@ -150,7 +176,7 @@ fn verifier(
         })?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    let builder = if access.needs_certificate() {
+    let builder = if is_needed {
         builder
     } else {
         builder.allow_unauthenticated()

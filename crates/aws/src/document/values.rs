@@ -1,5 +1,7 @@
 //! How simple values are written: those of documents, of Rust and of `afflux_types`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::{Encode, Encoder, Value};
@@ -56,6 +58,17 @@ impl<T: Encode> Encode for Option<T> {
     }
 }
 
+impl<T: Encode> Encode for BTreeMap<String, T> {
+    fn encode(&self, to: &mut Encoder) {
+        to.begin_map();
+        for (key, value) in self {
+            to.key(key);
+            value.encode(to);
+        }
+        to.end_map();
+    }
+}
+
 impl Encode for bool {
     fn encode(&self, to: &mut Encoder) {
         to.boolean(*self);
@@ -65,6 +78,12 @@ impl Encode for bool {
 impl Encode for i64 {
     fn encode(&self, to: &mut Encoder) {
         to.integer(*self);
+    }
+}
+
+impl Encode for i32 {
+    fn encode(&self, to: &mut Encoder) {
+        to.integer((*self).into());
     }
 }
 
@@ -101,6 +120,12 @@ impl Encode for String {
 impl Encode for Bytes {
     fn encode(&self, to: &mut Encoder) {
         to.blob(self);
+    }
+}
+
+impl Encode for afflux_types::ProducerTime {
+    fn encode(&self, to: &mut Encoder) {
+        to.timestamp(self.as_millis());
     }
 }
 

@@ -11,17 +11,8 @@ use std::str::FromStr;
 use afflux_types::{ConsumerName, StreamName};
 
 use super::{Code, Error};
-
-/// Where resources live, as far as their names tell.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// `aws`, unless the service's name says otherwise.
-    pub partition: String,
-    /// Such as `us-east-1`.
-    pub region: String,
-    /// Twelve digits.
-    pub account: String,
-}
+pub use crate::arn::Place;
+use crate::arn::split;
 
 /// `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,24 +149,8 @@ impl fmt::Display for ResourceArn {
     }
 }
 
-/// Splits an ARN of the service into its place and what stands behind the account.
-fn split(text: &str) -> Option<(Place, &str)> {
-    let (partition, rest) = text.strip_prefix("arn:")?.split_once(":kinesis:")?;
-    let (region, rest) = rest.split_once(':')?;
-    let (account, resource) = rest.split_once(':')?;
-    let place = Place {
-        partition: partition.to_owned(),
-        region: region.to_owned(),
-        account: account.to_owned(),
-    };
-    let sound = partition.starts_with("aws")
-        && account.len() == 12
-        && account.bytes().all(|b| b.is_ascii_digit());
-    sound.then_some((place, resource))
-}
-
 fn parse_stream(text: &str) -> Option<StreamArn> {
-    let (place, resource) = split(text)?;
+    let (place, resource) = split(text, "kinesis")?;
     let stream = resource.strip_prefix("stream/")?.parse().ok()?;
     Some(StreamArn { place, stream })
 }

@@ -1,39 +1,9 @@
 //! The errors of the service: a code that clients match on, a sentence, and an HTTP status.
 
-use std::borrow::Cow;
-use std::fmt;
-
 use bytes::Bytes;
 
-use crate::document::{self, Encode, Encoder, Format};
-use crate::validate;
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal;)*) => {
-        /// What went wrong, as clients match on it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Code {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl Code {
-            /// Every code.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// The name in `__type`.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            /// The HTTP status of an answer in the format of the request.
-            #[must_use]
-            pub fn status(self) -> u16 {
-                match self { $(Self::$variant => $status,)* }
-            }
-        }
-    };
-}
+use crate::document::{Encode, Encoder, Format};
+use crate::macros::codes;
 
 codes! {
     /// The caller has no right to this.
@@ -89,49 +59,9 @@ codes! {
 }
 
 /// An error of the service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
-    code: Code,
-    message: Option<Cow<'static, str>>,
-}
+pub type Error = crate::error::Error<Code>;
 
 impl Error {
-    /// An error with its sentence.
-    #[must_use]
-    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            message: Some(message.into()),
-        }
-    }
-
-    /// An error of which the service says no more than its code.
-    #[must_use]
-    pub fn bare(code: Code) -> Self {
-        Self {
-            code,
-            message: None,
-        }
-    }
-
-    /// The code.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        self.code
-    }
-
-    /// The sentence.
-    #[must_use]
-    pub fn message(&self) -> Option<&str> {
-        self.message.as_deref()
-    }
-
-    /// The HTTP status.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.code.status()
-    }
-
     /// The body of the answer.
     #[must_use]
     pub fn to_bytes(&self, format: Format) -> Bytes {
@@ -142,45 +72,13 @@ impl Error {
 impl Encode for Error {
     fn encode(&self, to: &mut Encoder) {
         to.begin_map();
-        to.member("__type", self.code.name());
+        to.member("__type", self.code().name());
         // The framework, which answers for broken bodies, spells it with a capital.
-        let name = match self.code {
+        let name = match self.code() {
             Code::Serialization => "Message",
             _ => "message",
         };
         to.member(name, &self.message());
         to.end_map();
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code.name())?;
-        match &self.message {
-            Some(message) => write!(f, ": {message}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<document::Error> for Error {
-    fn from(error: document::Error) -> Self {
-        Self {
-            code: Code::Serialization,
-            message: error.service_message().map(|text| text.to_owned().into()),
-        }
-    }
-}
-
-impl From<validate::Error> for Error {
-    fn from(error: validate::Error) -> Self {
-        match error {
-            validate::Error::Document(error) => error.into(),
-            validate::Error::Invalid(violations) => {
-                Self::new(Code::Validation, violations.to_string())
-            }
-        }
     }
 }

@@ -8,8 +8,6 @@
 //! # Source
 //! Names, limits and patterns follow the service model `kinesis-2013-12-02` as of botocore 1.44.5.
 
-mod macros;
-
 pub mod arn;
 mod error;
 pub mod event_stream;
@@ -17,7 +15,6 @@ pub mod http;
 pub mod input;
 mod operation;
 pub mod output;
-mod parse;
 mod request;
 mod select;
 pub mod sequence;

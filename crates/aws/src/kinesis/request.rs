@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::input::*;
-use super::parse::{Parse, Structure};
 use super::{Code, Error, Operation};
 use crate::document::{self, Format};
+use crate::parse::{Parse, Structure};
 use crate::validate::{self, Shape};
 
 macro_rules! requests {

@@ -1,33 +1,19 @@
 //! Shard iterators and paging tokens: opaque, tamper-proof, good for five minutes.
 //!
 //! # Shape
-//! Base64 of a header of eight bytes (the number 1), a nonce of 12 bytes, and AES-256-GCM of the
-//! content. The length is 8 modulo 16 and at least 152 bytes, as that of the service's iterators.
-//!
-//! The nonce is an HMAC of the content, which holds a running number: two tokens of the same content
-//! differ, no random numbers are needed, and a nonce comes twice only for the same bytes, whatever the
-//! seed. Iterators and paging tokens are bound to their kind as associated data.
-
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+//! Base64 of what a [`Sealer`] seals.
 
 use afflux_types::{Position, ServerTime, ShardId, StreamName};
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use ring::hmac;
 
 use super::{Code, Error, Operation};
+pub use crate::token::Sealer;
+use crate::token::{take, take_text, take_time, write_text};
 
 /// How long an iterator or a token is good.
 ///
 /// # Units
 /// Milliseconds.
 pub const TOKEN_AGE_MAX_MS: u64 = 300_000;
-
-const HEADER: [u8; 8] = [0, 0, 0, 0, 0, 0, 0, 1];
-const TAG_LEN: usize = 16;
-/// What makes the shortest token 152 bytes long.
-const CONTENT_MIN: usize = 152 - HEADER.len() - NONCE_LEN - TAG_LEN;
-const BLOCK: usize = 16;
 
 /// Where a reader of a shard stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,48 +45,24 @@ pub struct Page {
     pub created: ServerTime,
 }
 
-/// Seals and opens iterators and paging tokens with one key.
-pub struct Sealer {
-    cipher: LessSafeKey,
-    nonces: hmac::Key,
-    salt: AtomicU64,
-}
-
-impl fmt::Debug for Sealer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").finish_non_exhaustive()
-    }
-}
+/// What iterators are sealed as.
+const ITERATOR: &str = "iterator";
+/// What paging tokens are sealed as.
+const PAGE: &str = "page";
+/// What most contents fit in.
+const CONTENT_BYTES: usize = 148;
 
 impl Sealer {
-    /// A sealer whose tokens only a sealer with the same key opens. `seed` starts the running number
-    /// that makes tokens differ; it need not be secret.
-    ///
-    /// # Panics
-    /// Never: the derived keys have the length that the cipher wants.
-    #[must_use]
-    pub fn new(key: &[u8; 32], seed: u64) -> Self {
-        let master = hmac::Key::new(hmac::HMAC_SHA256, key);
-        let cipher = hmac::sign(&master, b"afflux token cipher");
-        let nonces = hmac::sign(&master, b"afflux token nonce");
-        let cipher = UnboundKey::new(&AES_256_GCM, cipher.as_ref()).expect("a key has 32 bytes");
-        Self {
-            cipher: LessSafeKey::new(cipher),
-            nonces: hmac::Key::new(hmac::HMAC_SHA256, nonces.as_ref()),
-            salt: AtomicU64::new(seed),
-        }
-    }
-
     /// Writes an iterator.
     #[must_use]
     pub fn seal_iterator(&self, iterator: &ShardIterator) -> String {
-        let mut content = Vec::with_capacity(CONTENT_MIN + 2 * BLOCK);
+        let mut content = Vec::with_capacity(CONTENT_BYTES);
         content.extend_from_slice(&iterator.created.as_millis().to_be_bytes());
         content.extend_from_slice(&iterator.stream_created.as_millis().to_be_bytes());
         content.extend_from_slice(&iterator.shard.get().to_be_bytes());
         content.extend_from_slice(&iterator.position.get().to_be_bytes());
         write_text(&mut content, iterator.stream.as_str());
-        self.seal(Kind::Iterator, content)
+        seal(self, ITERATOR, content)
     }
 
     /// Reads an iterator that is not too old. One in double quotes is taken too, as the service does.
@@ -109,7 +71,7 @@ impl Sealer {
     /// `InvalidArgumentException` and `ExpiredIteratorException`.
     pub fn open_iterator(&self, text: &str, now: ServerTime) -> Result<ShardIterator, Error> {
         let invalid = || Error::new(Code::InvalidArgument, "Invalid ShardIterator.");
-        let content = self.open(Kind::Iterator, text).ok_or_else(invalid)?;
+        let content = open(self, ITERATOR, text).ok_or_else(invalid)?;
         let iterator = read_iterator(&content).ok_or_else(invalid)?;
         match expiry("Iterator", "iterator", iterator.created, now) {
             Some(text) => Err(Error::new(Code::ExpiredIterator, text)),
@@ -120,7 +82,7 @@ impl Sealer {
     /// Writes a paging token.
     #[must_use]
     pub fn seal_page(&self, page: &Page) -> String {
-        let mut content = Vec::with_capacity(CONTENT_MIN + 2 * BLOCK);
+        let mut content = Vec::with_capacity(CONTENT_BYTES);
         content.extend_from_slice(&page.created.as_millis().to_be_bytes());
         for text in [
             page.operation.name(),
@@ -130,7 +92,7 @@ impl Sealer {
         ] {
             write_text(&mut content, text);
         }
-        self.seal(Kind::Page, content)
+        seal(self, PAGE, content)
     }
 
     /// Reads a paging token of an operation that is not too old.
@@ -144,7 +106,7 @@ impl Sealer {
         now: ServerTime,
     ) -> Result<Page, Error> {
         let invalid = || Error::new(Code::InvalidArgument, "Invalid NextToken.");
-        let content = self.open(Kind::Page, text).ok_or_else(invalid)?;
+        let content = open(self, PAGE, text).ok_or_else(invalid)?;
         let page = read_page(&content)
             .filter(|page| page.operation == operation)
             .ok_or_else(invalid)?;
@@ -153,93 +115,20 @@ impl Sealer {
             None => Ok(page),
         }
     }
-
-    fn seal(&self, kind: Kind, mut content: Vec<u8>) -> String {
-        let salt = self.salt.fetch_add(1, Ordering::Relaxed);
-        content.extend_from_slice(&salt.to_be_bytes());
-        let length = content.len().max(CONTENT_MIN);
-        content.resize(
-            CONTENT_MIN + (length - CONTENT_MIN).next_multiple_of(BLOCK),
-            0,
-        );
-        let mut mac = hmac::Context::with_key(&self.nonces);
-        mac.update(kind.label());
-        mac.update(&content);
-        let mac = mac.sign();
-        let mut nonce = [0; NONCE_LEN];
-        for (to, from) in nonce.iter_mut().zip(mac.as_ref()) {
-            *to = *from;
-        }
-        self.cipher
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(kind.label()),
-                &mut content,
-            )
-            .expect("a token is far shorter than what the cipher can seal");
-        let mut sealed = Vec::with_capacity(HEADER.len() + NONCE_LEN + content.len());
-        sealed.extend_from_slice(&HEADER);
-        sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(&content);
-        base64_simd::STANDARD.encode_to_string(&sealed)
-    }
-
-    fn open(&self, kind: Kind, text: &str) -> Option<Vec<u8>> {
-        let unquoted = text
-            .strip_prefix('"')
-            .and_then(|text| text.strip_suffix('"'));
-        let sealed = base64_simd::STANDARD
-            .decode_to_vec(unquoted.unwrap_or(text))
-            .ok()?;
-        let sealed = sealed.strip_prefix(&HEADER)?;
-        let (nonce, content) = sealed.split_first_chunk::<NONCE_LEN>()?;
-        let mut content = content.to_vec();
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = self
-            .cipher
-            .open_in_place(nonce, Aad::from(kind.label()), &mut content);
-        let length = opened.ok()?.len();
-        content.truncate(length);
-        Some(content)
-    }
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Iterator,
-    Page,
+fn seal(sealer: &Sealer, label: &str, content: Vec<u8>) -> String {
+    base64_simd::STANDARD.encode_to_string(sealer.seal(label, content))
 }
 
-impl Kind {
-    fn label(self) -> &'static [u8] {
-        match self {
-            Self::Iterator => b"iterator",
-            Self::Page => b"page",
-        }
-    }
-}
-
-fn write_text(to: &mut Vec<u8>, text: &str) {
-    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    to.extend_from_slice(&length.to_be_bytes());
-    to.extend_from_slice(text.as_bytes());
-}
-
-fn take<'c, const N: usize>(content: &mut &'c [u8]) -> Option<&'c [u8; N]> {
-    let (taken, rest) = content.split_first_chunk()?;
-    *content = rest;
-    Some(taken)
-}
-
-fn take_time(content: &mut &[u8]) -> Option<ServerTime> {
-    take(content).map(|bytes| ServerTime::from_millis(i64::from_be_bytes(*bytes)))
-}
-
-fn take_text<'c>(content: &mut &'c [u8]) -> Option<&'c str> {
-    let length = u32::from_be_bytes(*take(content)?);
-    let (text, rest) = content.split_at_checked(usize::try_from(length).ok()?)?;
-    *content = rest;
-    std::str::from_utf8(text).ok()
+fn open(sealer: &Sealer, label: &str, text: &str) -> Option<Vec<u8>> {
+    let unquoted = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    let sealed = base64_simd::STANDARD
+        .decode_to_vec(unquoted.unwrap_or(text))
+        .ok()?;
+    sealer.open(label, &sealed)
 }
 
 fn read_iterator(mut content: &[u8]) -> Option<ShardIterator> {

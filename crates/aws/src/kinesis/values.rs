@@ -1,6 +1,6 @@
 //! Words and simple shapes of the service model, shared by inputs and outputs.
 
-use super::macros::words;
+use crate::macros::words;
 use crate::validate::pattern::{
     CONSUMER_ARN, HASH_KEY, NAME, RESOURCE_ARN, SEQUENCE_NUMBER, STREAM_ARN, STREAM_ID,
 };

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use ring::digest;
 
 use super::claim::Claim;
-use super::{Request, UNSIGNED_PAYLOAD};
+use super::{Payload, Request, UNSIGNED_PAYLOAD};
 
 /// The canonical request; `None` if a header that is said to be signed is not there.
 pub(super) fn request(request: &Request<'_>, claim: &Claim, payload_hash: &str) -> Option<String> {
@@ -35,14 +35,20 @@ pub(super) fn request(request: &Request<'_>, claim: &Claim, payload_hash: &str) 
 /// What may stand for the body: its hash, or the words for an unsigned one where the request says so.
 /// In the query there is no room to say so, so that both are tried.
 pub(super) fn payload_hashes(request: &Request<'_>, in_query: bool) -> Vec<Cow<'static, str>> {
-    let declared_unsigned = request.headers.iter().any(|(name, value)| {
-        name.eq_ignore_ascii_case("x-amz-content-sha256") && *value == UNSIGNED_PAYLOAD.as_bytes()
-    });
+    let mut headers = request.headers.iter();
+    let declared = headers
+        .find(|(name, _)| name.eq_ignore_ascii_case("x-amz-content-sha256"))
+        .map(|(_, value)| *value);
     let unsigned = Cow::Borrowed(UNSIGNED_PAYLOAD);
-    if declared_unsigned {
+    if declared == Some(UNSIGNED_PAYLOAD.as_bytes()) {
         return vec![unsigned];
     }
-    let hash = Cow::Owned(sha256_hex(request.body));
+    let hash = match (request.payload, declared) {
+        (Payload::Whole(body), _) => sha256_hex(body),
+        (Payload::Arriving, None) => sha256_hex(b""),
+        (Payload::Arriving, Some(declared)) => String::from_utf8_lossy(declared).into_owned(),
+    };
+    let hash = Cow::Owned(hash);
     if in_query {
         vec![hash, unsigned]
     } else {

@@ -22,8 +22,6 @@ use subtle::ConstantTimeEq as _;
 
 pub use claim::Claim;
 
-use crate::kinesis::{self, Code};
-
 /// How far the clocks of a client and of the server may be apart.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(15 * 60);
 /// The longest that a signature in a query may be good.
@@ -47,7 +45,18 @@ pub struct Request<'a> {
     /// HTTP/2 carries it and the SDK for JavaScript signs it.
     pub headers: &'a [(&'a str, &'a [u8])],
     /// The body.
-    pub body: &'a [u8],
+    pub payload: Payload<'a>,
+}
+
+/// The body of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Payload<'a> {
+    /// It is there.
+    Whole(&'a [u8]),
+    /// It is read after the signature was verified. Clients sign the hash of an empty body for it, the
+    /// words for an unsigned one, or what their header says that its hash is; nobody holds the bytes
+    /// against that.
+    Arriving,
 }
 
 /// What is known of an access key.
@@ -89,18 +98,6 @@ pub enum Error {
     /// There is no such access key, or the session token is not its own.
     #[error("The security token included in the request is invalid.")]
     Unrecognized,
-}
-
-impl From<Error> for kinesis::Error {
-    fn from(error: Error) -> Self {
-        let code = match error {
-            Error::Missing => Code::MissingAuthenticationToken,
-            Error::Incomplete(_) => Code::IncompleteSignature,
-            Error::Invalid(_) => Code::InvalidSignature,
-            Error::Unrecognized => Code::UnrecognizedClient,
-        };
-        Self::new(code, error.to_string())
-    }
 }
 
 impl Claim {

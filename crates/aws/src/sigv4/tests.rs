@@ -32,6 +32,16 @@ struct Owned {
 
 impl Owned {
     fn check(&self, secret: &Secret<'_>, scope: &Scope<'_>, now: ServerTime) -> Result<(), Error> {
+        self.check_payload(Payload::Whole(&self.body), secret, scope, now)
+    }
+
+    fn check_payload(
+        &self,
+        payload: Payload<'_>,
+        secret: &Secret<'_>,
+        scope: &Scope<'_>,
+        now: ServerTime,
+    ) -> Result<(), Error> {
         let headers: Vec<(&str, &[u8])> = self
             .headers
             .iter()
@@ -42,7 +52,7 @@ impl Owned {
             path: &self.path,
             query: &self.query,
             headers: &headers,
-            body: &self.body,
+            payload,
         };
         Claim::find(&request)?.verify(&request, secret, scope, now)
     }
@@ -81,15 +91,19 @@ fn plain() -> Owned {
 
 /// How the reference signs.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 struct How {
     in_query: bool,
     unsigned_payload: bool,
+    /// Whether a header says what the hash of the body is.
+    declared: bool,
     session_token: Option<&'static str>,
 }
 
 const HEADER: How = How {
     in_query: false,
     unsigned_payload: false,
+    declared: true,
     session_token: None,
 };
 
@@ -97,7 +111,10 @@ fn signed(mut request: Owned, how: How) -> Owned {
     let token = how.session_token.map(str::to_owned);
     let identity = Credentials::new("AKIDEXAMPLE", SECRET, token, None, "test").into();
     let mut settings = SigningSettings::default();
-    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    settings.payload_checksum_kind = match how.declared {
+        true => PayloadChecksumKind::XAmzSha256,
+        false => PayloadChecksumKind::NoHeader,
+    };
     if how.in_query {
         settings.signature_location = SignatureLocation::QueryParams;
         settings.expires_in = Some(Duration::from_secs(60));
@@ -347,6 +364,7 @@ fn hows() -> impl Strategy<Value = How> {
         How {
             in_query,
             unsigned_payload,
+            declared: true,
             session_token: token.then_some("to/ken+=="),
         }
     })
@@ -378,4 +396,32 @@ proptest! {
     ) {
         crate::fuzz::sigv4(format!("{authorization}\n{query}").as_bytes());
     }
+}
+
+/// The AWS SDK for C and curl sign the hash of nothing, the SDK for Java the words for an unsigned body,
+/// others what they say in a header.
+#[test]
+fn a_body_that_is_still_to_come_is_signed_in_three_ways() {
+    let arriving =
+        |request: &Owned| request.check_payload(Payload::Arriving, &secret(), &KINESIS, now());
+    let undeclared = How {
+        declared: false,
+        ..HEADER
+    };
+    let unsigned = How {
+        unsigned_payload: true,
+        ..HEADER
+    };
+    let empty = Owned {
+        body: Vec::new(),
+        ..plain()
+    };
+    assert_eq!(arriving(&signed(empty, undeclared)), Ok(()));
+    for how in [unsigned, HEADER] {
+        assert_eq!(arriving(&signed(plain(), how)), Ok(()));
+    }
+    assert!(arriving(&signed(plain(), undeclared)).is_err());
+    let mut other = signed(plain(), HEADER);
+    *other.header("x-amz-content-sha256") = "0".repeat(64);
+    assert!(arriving(&other).is_err());
 }

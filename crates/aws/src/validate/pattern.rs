@@ -97,6 +97,153 @@ pub const RESOURCE_ARN: Pattern = Pattern {
     },
 };
 
+/// [`NAME`] as one model writes it.
+pub const NAME_ANCHORED: Pattern = Pattern {
+    text: r"^[a-zA-Z0-9_\.\-]+$",
+    matches: NAME.matches,
+};
+
+/// ARNs of video streams and of what else a service of video names.
+pub const VIDEO_ARN: Pattern = Pattern {
+    text: r"arn:[a-z\d-]+:kinesisvideo:[a-z0-9-]+:[0-9]+:[a-z]+/[a-zA-Z0-9_.-]+/[0-9]+",
+    matches: is_video_arn,
+};
+
+/// [`VIDEO_ARN`] of the partition `aws`.
+pub const VIDEO_ARN_AWS: Pattern = Pattern {
+    text: r"arn:aws:kinesisvideo:[a-z0-9-]+:[0-9]+:[a-z]+/[a-zA-Z0-9_.-]+/[0-9]+",
+    matches: |text| text.starts_with("arn:aws:") && is_video_arn(text),
+};
+
+/// Media types, with commas between them.
+pub const MEDIA_TYPE: Pattern = Pattern {
+    text: r"[\w\-\.\+]+/[\w\-\.\+]+(,[\w\-\.\+]+/[\w\-\.\+]+)*",
+    matches: |text| {
+        let word = |text: &str| all(text, |b| is_name(b) || b == b'+');
+        text.split(',').all(|media_type| {
+            let halves = media_type.split_once('/');
+            halves.is_some_and(|(kind, name)| word(kind) && word(name))
+        })
+    },
+};
+
+/// Any text of one line.
+pub const SOMETHING: Pattern = Pattern {
+    text: ".+",
+    matches: |text| !text.is_empty() && !is_broken(text),
+};
+
+/// Versions.
+pub const LETTERS: Pattern = Pattern {
+    text: "[a-zA-Z0-9]+",
+    matches: |text| all(text, |b| b.is_ascii_alphanumeric()),
+};
+
+/// Fragment numbers.
+pub const DIGITS: Pattern = Pattern {
+    text: "^[0-9]+$",
+    matches: |text| all(text, |b| b.is_ascii_digit()),
+};
+
+/// Values of a format's settings.
+pub const FORMAT_WORD: Pattern = Pattern {
+    text: "^[a-zA-Z_0-9]+",
+    matches: |text| all(text, |b| b.is_ascii_alphanumeric() || b == b'_'),
+};
+
+/// Paging tokens, which may be empty.
+pub const TOKEN: Pattern = Pattern {
+    text: "[a-zA-Z0-9+/=]*",
+    matches: |text| text.bytes().all(|b| is_base64(b) || b == b'='),
+};
+
+/// Paging tokens with at most two equals signs at the end.
+pub const TOKEN_PADDED: Pattern = Pattern {
+    text: "[a-zA-Z0-9+/]+={0,2}",
+    matches: |text| {
+        let body = text.trim_end_matches('=');
+        text.len() - body.len() <= 2 && all(body, is_base64)
+    },
+};
+
+/// Keys of tags. Letters are what Unicode counts as alphabetic, which is a little more than `\p{L}`.
+pub const TAG_TEXT: Pattern = Pattern {
+    text: r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$",
+    matches: |text| text.chars().all(is_tag_text),
+};
+
+/// Values of tags, as [`TAG_TEXT`].
+pub const TAG_VALUE: Pattern = Pattern {
+    text: r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*",
+    matches: TAG_TEXT.matches,
+};
+
+/// Where notifications and pictures go.
+pub const DESTINATION_URI: Pattern = Pattern {
+    text: "^[a-zA-Z_0-9]+:(//)?([^/]+)/?([^*]*)$",
+    matches: |text| {
+        let Some((scheme, rest)) = text.split_once(':') else {
+            return false;
+        };
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        // What stands before the first slash may hold a star, what stands behind it may not.
+        let (first, behind) = rest.split_once('/').unwrap_or((rest, ""));
+        FORMAT_WORD.matches(scheme) && !first.is_empty() && !behind.contains('*')
+    },
+};
+
+/// Regions.
+pub const DESTINATION_REGION: Pattern = Pattern {
+    text: "^[a-z]+(-[a-z]+)?-[a-z]+-[0-9]$",
+    matches: |text| {
+        let parts: Vec<&str> = text.split('-').collect();
+        match parts.split_last() {
+            Some((number, words)) => {
+                (2..=3).contains(&words.len())
+                    && words
+                        .iter()
+                        .all(|word| all(word, |b| b.is_ascii_lowercase()))
+                    && number.len() == 1
+                    && number.bytes().all(|b| b.is_ascii_digit())
+            }
+            None => false,
+        }
+    },
+};
+
+fn all(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
+fn is_base64(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')
+}
+
+fn is_tag_text(c: char) -> bool {
+    // What has the category of a separator; tabs and line feeds are control characters.
+    let is_separator = c.is_whitespace() && !c.is_control();
+    c.is_alphabetic() || c.is_numeric() || is_separator || "_.:/=+-@".contains(c)
+}
+
+fn is_video_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let [prefix, partition, service, region, account, resource] = parts.as_slice() else {
+        return false;
+    };
+    let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let segments: Vec<&str> = resource.split('/').collect();
+    let [kind, name, created] = segments.as_slice() else {
+        return false;
+    };
+    (*prefix, *service) == ("arn", "kinesisvideo")
+        && all(partition, lower)
+        && all(region, lower)
+        && all(account, |b| b.is_ascii_digit())
+        && all(kind, |b| b.is_ascii_lowercase())
+        && all(name, is_name)
+        && all(created, |b| b.is_ascii_digit())
+}
+
 fn is_name(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')
 }

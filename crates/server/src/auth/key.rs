@@ -20,13 +20,13 @@ pub(super) struct Keys(BTreeMap<Box<str>, Arc<Key>>);
 /// One key and what requests that are signed with it may do.
 #[derive(Debug)]
 pub(crate) struct Key {
-    id: Box<str>,
-    principal: Principal,
-    origin: Origin,
-    secret: Secret,
-    session_token: Option<Secret>,
-    actions: Vec<Pattern>,
-    streams: Vec<Pattern>,
+    pub(super) id: Box<str>,
+    pub(super) principal: Principal,
+    pub(super) origin: Origin,
+    pub(super) secret: Secret,
+    pub(super) session_token: Option<Secret>,
+    pub(super) actions: Vec<Pattern>,
+    pub(super) streams: Vec<Pattern>,
 }
 
 /// The account of a key, seen from the server's resources.

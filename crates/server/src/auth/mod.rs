@@ -8,13 +8,15 @@
 //! [`check_addresses`] allows loopback only; a secret is compared by its SHA-256 in constant time.
 
 mod key;
+mod lend;
 mod pattern;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use afflux_types::{Error, ErrorKind, Result, StreamName};
+use afflux_aws::token::Sealer;
+use afflux_types::{Error, ErrorKind, Result, ServerTime, StreamName};
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -24,6 +26,8 @@ use pattern::Pattern;
 
 use key::Keys;
 pub(crate) use key::{Key, Origin};
+use lend::Lender;
+pub(crate) use lend::{Lent, Refused};
 
 const SECRET_CHARS_MIN: usize = 16;
 const SHA256_BYTES: usize = 32;
@@ -34,6 +38,9 @@ pub(crate) struct Access {
     /// Empty only if nobody needs to prove anything.
     grants: Vec<Arc<Grant>>,
     keys: Keys,
+    lender: Lender,
+    /// Seals what is lent; set when the server has its certificate.
+    sealer: OnceLock<Sealer>,
     open: bool,
 }
 
@@ -67,6 +74,8 @@ impl Access {
         let keys = Keys::new(&config.credentials, &config.aws.account)?;
         Ok(Self {
             open: grants.is_empty() && keys.is_empty() && !certificates,
+            lender: Lender::new(&config.role_aliases, &config.aws.account)?,
+            sealer: OnceLock::new(),
             grants,
             keys,
         })
@@ -80,6 +89,38 @@ impl Access {
     /// The key that requests are signed with under this id.
     pub(crate) fn key(&self, id: &str) -> Option<&Arc<Key>> {
         self.keys.get(id)
+    }
+
+    /// Has temporary keys sealed with `secret`.
+    pub(crate) fn lend_under(&self, secret: &[u8; 32]) {
+        let sealer = Sealer::new(secret, rand::random());
+        // There is one certificate in the life of a server.
+        let _ = self.sealer.set(sealer);
+    }
+
+    /// Whether devices can get temporary keys.
+    pub(crate) fn lends(&self) -> bool {
+        !self.lender.is_empty()
+    }
+
+    /// Lends a temporary key to the device of a certificate that the handshake has verified.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn lend(
+        &self,
+        alias: &str,
+        thing: Option<&str>,
+        certificate: Option<&CertificateDer<'_>>,
+        now: ServerTime,
+    ) -> Result<Lent, Refused> {
+        let sealer = self.sealer.get().ok_or(Refused::Alias)?;
+        self.lender.lend(sealer, alias, thing, certificate, now)
+    }
+
+    /// The temporary key of an id and a session token.
+    pub(crate) fn lent(&self, id: &str, token: &str, now: ServerTime) -> Option<Arc<Key>> {
+        self.lender.lent(self.sealer.get()?, id, token, now)
     }
 
     /// Whether clients need a certificate because no token has a secret.

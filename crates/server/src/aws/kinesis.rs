@@ -1,14 +1,17 @@
 //! Kinesis Data Streams as one of the services.
 
-use afflux_aws::kinesis::arn::Place;
-use afflux_aws::kinesis::http::{Head, route};
+use afflux_aws::arn::Place;
+use afflux_aws::document::Format;
+use afflux_aws::kinesis::http::{self, Head, route};
 use afflux_aws::kinesis::{Code, Error, Operation, Request, TARGET_PREFIX, event_stream};
 use afflux_engine::Engine;
 use afflux_kinesis::{Kinesis, Options};
 use afflux_types::{Clock, Result};
+use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Parts;
 
-use super::Resource;
-use super::service::{Answer, Call, Prepared, Route, Service, frames};
+use super::service::{Answer, Body, BodyFault, Call, Prepared, Refusal, Route, Service, frames};
+use super::{Resource, TARGET, header};
 use crate::config::Config;
 
 /// The service behind the seam.
@@ -20,11 +23,7 @@ pub(super) struct Adapter(Kinesis);
 /// As the service reports them.
 pub(super) async fn open(config: &Config, engine: &Engine, clock: &Clock) -> Result<Adapter> {
     let options = Options {
-        place: Place {
-            region: config.aws.region.clone(),
-            account: config.aws.account.clone(),
-            ..Options::default().place
-        },
+        place: place(config, Options::default().place),
         throttled: config.kinesis.throttled,
         shards_max: u32::try_from(config.kinesis.shards_max).unwrap_or(u32::MAX),
     };
@@ -32,28 +31,80 @@ pub(super) async fn open(config: &Config, engine: &Engine, clock: &Clock) -> Res
     Ok(Adapter(kinesis))
 }
 
-impl Service for Adapter {
-    fn name(&self) -> &'static str {
-        "kinesis"
+/// Where resources are, as the operator says.
+pub(super) fn place(config: &Config, default: Place) -> Place {
+    Place {
+        region: config.aws.region.clone(),
+        account: config.aws.account.clone(),
+        ..default
     }
+}
 
-    fn target_prefix(&self) -> &'static str {
-        TARGET_PREFIX
-    }
+/// The operation of a request whose body is or is not empty.
+///
+/// # Errors
+/// The answer to a request that names none.
+pub(crate) fn routed(head: &Parts, body: &Body) -> Result<Route, Answer> {
+    let found = route(&Head {
+        method: head.method.as_str(),
+        content_type: header(head, CONTENT_TYPE),
+        target: header(head, TARGET),
+        body_is_empty: body.whole().is_some_and(bytes::Bytes::is_empty),
+    });
+    let found = found
+        .map_err(|refusal| Answer::whole(refusal.status, refusal.content_type, refusal.body))?;
+    Ok(Route {
+        operation: found.operation.name(),
+        format: found.format,
+    })
+}
 
-    fn route(&self, head: &Head<'_>) -> Result<Route, Answer> {
-        let found = route(head)?;
-        Ok(Route {
-            operation: found.operation.name(),
-            format: found.format,
-        })
-    }
+/// An error in the format of the request.
+pub(crate) fn error(error: &Error, format: Format) -> Answer {
+    let http::Refusal {
+        status,
+        content_type,
+        body,
+    } = http::Refusal::of(error, format);
+    Answer::whole(status, content_type, body)
+}
 
-    fn prepare(&self, call: Call) -> Result<Prepared, Error> {
+/// Says why a request is not taken.
+pub(crate) fn refused(refusal: Refusal, format: Format) -> Answer {
+    let (status, said) = match refusal {
+        Refusal::Signature(why) => (None, why.into()),
+        Refusal::Access(why) => (None, Error::new(Code::AccessDenied, why)),
+        Refusal::Body(fault, why) => {
+            let (status, code) = match fault {
+                BodyFault::TooLarge => (413, Code::Validation),
+                BodyFault::TooSlow => (408, Code::ServiceUnavailable),
+                BodyFault::NoMemory => (503, Code::ServiceUnavailable),
+                BodyFault::Broken => (400, Code::Serialization),
+            };
+            (Some(status), Error::new(code, why))
+        }
+    };
+    let said: Error = said;
+    let body = said.to_bytes(format);
+    let status = status.unwrap_or_else(|| said.status());
+    Answer::whole(status, Some(format.content_type()), body)
+}
+
+/// Whether a request names this service in `X-Amz-Target`.
+pub(crate) fn is_named(head: &Parts) -> bool {
+    let target = header(head, TARGET).and_then(|target| target.split_once('.'));
+    target.is_some_and(|(service, _)| service == TARGET_PREFIX)
+}
+
+impl Adapter {
+    fn understand(&self, call: Call<'_>) -> Result<Prepared, Error> {
         let format = call.format;
         let operation = Operation::from_name(call.operation)
             .ok_or_else(|| Error::bare(Code::UnknownOperation))?;
-        let request = Request::decode(operation, format, &call.body)?;
+        let Body::Whole(body) = call.body else {
+            return Err(Error::bare(Code::Serialization));
+        };
+        let request = Request::decode(operation, format, &body)?;
         // Who may do everything is not asked for a policy.
         let arn = match call.caller.is_bound() {
             true => self.0.resource_of(&request)?,
@@ -75,12 +126,35 @@ impl Service for Adapter {
                     };
                     Answer::frames(event_stream::CONTENT_TYPE, frames(events, next))
                 }
-                Err(error) => Answer::error(&error, format),
+                Err(said) => error(&said, format),
             }
         };
         Ok(Prepared {
             resource,
             run: Box::pin(run),
         })
+    }
+}
+
+impl Service for Adapter {
+    fn name(&self) -> &'static str {
+        "kinesis"
+    }
+
+    fn takes(&self, head: &Parts) -> bool {
+        is_named(head)
+    }
+
+    fn route(&self, head: &Parts, body: &Body) -> Result<Route, Answer> {
+        routed(head, body)
+    }
+
+    fn prepare(&self, call: Call<'_>) -> Result<Prepared, Answer> {
+        let format = call.format;
+        self.understand(call).map_err(|said| error(&said, format))
+    }
+
+    fn refuse(&self, refusal: Refusal, format: Format) -> Answer {
+        refused(refusal, format)
     }
 }

@@ -6,34 +6,81 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use afflux_aws::document::Format;
-use afflux_aws::kinesis::Error;
-use afflux_aws::kinesis::http::{Head, Refusal};
+use afflux_aws::sigv4;
+use afflux_types::Result;
 use bytes::Bytes;
 use hyper::StatusCode;
-
-use crate::auth::Key;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 
 use super::permission::Resource;
+use crate::auth::Key;
+use crate::listen::http::Arriving;
 
-/// A service whose operations are named by `X-Amz-Target`.
+/// A service whose operations are named by a header, or by the path.
 pub(crate) trait Service: Send + Sync + 'static {
     /// What requests are signed for and what stands before the operation in actions: `kinesis`.
     fn name(&self) -> &'static str;
 
-    /// What stands before the operation in `X-Amz-Target`: `Kinesis_20131202`.
-    fn target_prefix(&self) -> &'static str;
+    /// Whether a request names an operation of this service, or one that it might have.
+    fn takes(&self, head: &Parts) -> bool;
+
+    /// Whether the operation reads the body of a request while it arrives.
+    fn reads(&self, _head: &Parts) -> bool {
+        false
+    }
 
     /// Finds the operation of a request.
     ///
     /// # Errors
     /// The answer to a request that names none.
-    fn route(&self, head: &Head<'_>) -> Result<Route, Answer>;
+    fn route(&self, head: &Parts, body: &Body) -> Result<Route, Answer>;
 
-    /// Reads the body of a request whose caller is known, without doing anything yet.
+    /// Reads a request whose caller is known, without doing anything yet.
     ///
     /// # Errors
     /// The service's own, for a body that it does not take.
-    fn prepare(&self, call: Call) -> Result<Prepared, Error>;
+    fn prepare(&self, call: Call<'_>) -> Result<Prepared, Answer>;
+
+    /// Says in the service's words why a request is not taken.
+    fn refuse(&self, refusal: Refusal, format: Format) -> Answer;
+
+    /// Answers a request whose right is in its URL; none if it is no such request.
+    fn open(&self, _head: &Parts) -> Option<Running> {
+        None
+    }
+}
+
+/// An answer that is being made.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// The body of a request.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// It is there.
+    Whole(Bytes),
+    /// Its service reads it.
+    Arriving(Arriving),
+}
+
+/// Why a request is not taken, whatever it asks for.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It is not signed as it should be.
+    Signature(sigv4::Error),
+    /// Its caller may not do this.
+    Access(String),
+    /// Its body did not come.
+    Body(BodyFault, String),
+}
+
+/// What is wrong with a body that did not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyFault {
+    TooLarge,
+    TooSlow,
+    NoMemory,
+    Broken,
 }
 
 /// An operation and the format of its body.
@@ -46,10 +93,13 @@ pub(crate) struct Route {
 
 /// A request as a service gets it.
 #[derive(Debug)]
-pub(crate) struct Call {
+pub(crate) struct Call<'a> {
     pub(crate) operation: &'static str,
     pub(crate) format: Format,
-    pub(crate) body: Bytes,
+    pub(crate) head: &'a Parts,
+    /// The URL, without a path, at which the client reaches the server.
+    pub(crate) base: &'a str,
+    pub(crate) body: Body,
     pub(crate) caller: Caller,
 }
 
@@ -83,7 +133,7 @@ pub(crate) struct Prepared {
     ///
     /// # Cancel safety
     /// It is dropped when the client goes away; what must not stop half-way runs in a task of its own.
-    pub(crate) run: Pin<Box<dyn Future<Output = Answer> + Send>>,
+    pub(crate) run: Running,
 }
 
 impl fmt::Debug for Prepared {
@@ -99,48 +149,49 @@ impl fmt::Debug for Prepared {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) content_type: Option<&'static str>,
+    /// What else is in the head.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) payload: Payload,
 }
 
 /// The body of an answer.
 pub(crate) enum Payload {
     Whole(Bytes),
-    /// Frames for as long as there are any.
-    Frames(Box<dyn Frames>),
+    /// Frames for as long as there are any, of so many bytes together if that is known.
+    Frames(Box<dyn Frames>, Option<u64>),
 }
 
 impl Answer {
-    /// Success, with a body in the format of the request.
-    pub(crate) fn ok(format: Format, body: Bytes) -> Self {
+    /// An answer whose body is there.
+    pub(crate) fn whole(status: u16, content_type: Option<&'static str>, body: Bytes) -> Self {
         Self {
-            status: StatusCode::OK,
-            content_type: Some(format.content_type()),
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            content_type,
+            headers: Vec::new(),
             payload: Payload::Whole(body),
         }
     }
 
-    /// Success, with an event stream.
-    pub(crate) fn frames(content_type: &'static str, frames: Box<dyn Frames>) -> Self {
-        Self {
-            status: StatusCode::OK,
-            content_type: Some(content_type),
-            payload: Payload::Frames(frames),
-        }
+    /// Success, with a body in the format of the request.
+    pub(crate) fn ok(format: Format, body: Bytes) -> Self {
+        Self::whole(200, Some(format.content_type()), body)
     }
 
-    /// An error of a service in the format of the request.
-    pub(crate) fn error(error: &Error, format: Format) -> Self {
-        Refusal::of(error, format).into()
+    /// Success, with a body that is made while it is sent.
+    pub(crate) fn frames(content_type: &'static str, frames: Box<dyn Frames>) -> Self {
+        Self {
+            payload: Payload::Frames(frames, None),
+            ..Self::whole(200, Some(content_type), Bytes::new())
+        }
     }
 }
 
-impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Self {
-        Self {
-            status: StatusCode::from_u16(refusal.status)
-                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            content_type: refusal.content_type,
-            payload: Payload::Whole(refusal.body),
+impl Body {
+    /// The body, if it is there.
+    pub(crate) fn whole(&self) -> Option<&Bytes> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::Arriving(_) => None,
         }
     }
 }
@@ -149,7 +200,7 @@ impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(body) => write!(f, "Whole({} bytes)", body.len()),
-            Self::Frames(_) => f.write_str("Frames"),
+            Self::Frames(..) => f.write_str("Frames"),
         }
     }
 }
@@ -160,8 +211,8 @@ impl fmt::Debug for Payload {
 /// have none, so that a slow client costs its service a cursor that stands still. It is dropped when
 /// the client goes away, and when the server stops.
 pub(crate) trait Frames: Send {
-    /// The next frame; none at the end.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
+    /// The next frame; none at the end. After an error the client sees that the body is cut.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>>;
 }
 
 /// Frames from a function that gives one after the other, from a state that goes in and comes back.
@@ -192,7 +243,7 @@ where
     F: FnMut(S) -> N + Send,
     N: Future<Output = Option<(Bytes, S)>> + Send,
 {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         if let Some(state) = self.state.take() {
             self.pending.set(Some((self.next)(state)));
         }
@@ -203,7 +254,7 @@ where
         self.pending.set(None);
         Poll::Ready(made.map(|(frame, state)| {
             self.state = Some(state);
-            frame
+            Ok(frame)
         }))
     }
 }

@@ -1,17 +1,18 @@
 //! Who signed a request.
 
-use std::sync::Arc;
+use afflux_aws::sigv4::{self, Claim, Payload, Scope, Secret};
 
-use afflux_aws::kinesis::Error;
-use afflux_aws::sigv4::{self, Claim, Scope, Secret};
-
-use super::{Asked, Caller};
+use super::{Asked, Body, Caller};
 
 /// Finds out who signed a request. If nobody needs to prove anything, every signature passes, and none.
 ///
 /// # Errors
 /// The service's own, with what is wrong with the signature.
-pub(super) fn verify(asked: &Asked<'_>, region: &str, service: &str) -> Result<Caller, Error> {
+pub(super) fn verify(
+    asked: &Asked<'_>,
+    region: &str,
+    service: &str,
+) -> Result<Caller, sigv4::Error> {
     if asked.access.is_open() {
         return Ok(Caller(None));
     }
@@ -33,11 +34,16 @@ pub(super) fn verify(asked: &Asked<'_>, region: &str, service: &str) -> Result<C
         path: head.uri.path(),
         query: head.uri.query().unwrap_or_default(),
         headers: &headers,
-        body: &asked.body,
+        payload: match &asked.body {
+            Body::Whole(bytes) => Payload::Whole(bytes),
+            Body::Arriving(_) => Payload::Arriving,
+        },
     };
     let claim = Claim::find(&request)?;
-    let Some(key) = asked.access.key(claim.access_key_id()) else {
-        return Err(sigv4::Error::Unrecognized.into());
+    let id = claim.access_key_id();
+    let lent = || asked.access.lent(id, claim.session_token()?, asked.now);
+    let Some(key) = asked.access.key(id).cloned().or_else(lent) else {
+        return Err(sigv4::Error::Unrecognized);
     };
     let secret = Secret {
         key: key.secret(),
@@ -48,5 +54,5 @@ pub(super) fn verify(asked: &Asked<'_>, region: &str, service: &str) -> Result<C
         service,
     };
     claim.verify(&request, &secret, &scope, asked.now)?;
-    Ok(Caller(Some(Arc::clone(key))))
+    Ok(Caller(Some(key)))
 }

@@ -48,6 +48,10 @@ section! {
         /// "auto": clients on this machine, such as a proxy. "optional": everybody; requests are
         /// signed then, but everybody on the way reads the records. "required": nobody.
         tls: HttpTls = HttpTls::Auto;
+        /// The URL at which clients reach the port, such as `https://video.example.org`, for answers
+        /// that name it: those that say where media is.
+        /// Empty: the host that a request names, which is right unless a proxy changes it.
+        public_url: String = String::new();
     }
 }
 
@@ -70,6 +74,18 @@ section! {
         throttled: bool = true;
         /// Open shards of all streams together that this API makes.
         shards_max: u64 = 20_000, in 1..=1_000_000;
+    }
+}
+
+section! {
+    /// Kinesis Video Streams.
+    "video" => Video, VideoLayer {
+        /// The directory below which pictures are written that streams have made of them.
+        /// Empty: none are, whatever the streams ask for.
+        images_dir: PathBuf = PathBuf::new();
+        /// A program that decodes pictures of H.265 and other codecs: ffmpeg. H.264 needs none.
+        /// Empty: there are no pictures of such streams.
+        ffmpeg: PathBuf = PathBuf::new();
     }
 }
 

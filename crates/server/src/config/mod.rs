@@ -7,6 +7,7 @@
 mod section;
 mod credential;
 mod keys;
+mod role;
 mod token;
 
 use std::fmt::Write as _;
@@ -17,13 +18,14 @@ use afflux_types::{Error, Result};
 use serde::Deserialize;
 
 pub use credential::{Credential, Secret};
-pub use keys::{Aws, Encryption, Http, Kinesis, Limits, Log, Quic, Storage, Tls};
+pub use keys::{Aws, Encryption, Http, Kinesis, Limits, Log, Quic, Storage, Tls, Video};
+pub use role::RoleAlias;
 pub use section::{HttpTls, LogFormat};
 pub use token::{Right, Token};
 
 use keys::{
     AwsLayer, EncryptionLayer, HttpLayer, KinesisLayer, LimitsLayer, LogLayer, QuicLayer,
-    StorageLayer, TlsLayer,
+    StorageLayer, TlsLayer, VideoLayer,
 };
 use section::Key;
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub aws: Aws,
     /// Kinesis Data Streams.
     pub kinesis: Kinesis,
+    /// Kinesis Video Streams.
+    pub video: Video,
     /// Certificates.
     pub tls: Tls,
     /// What clients may take.
@@ -55,6 +59,8 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// Who may do what through the AWS-compatible APIs.
     pub credentials: Vec<Credential>,
+    /// What devices get temporary keys for.
+    pub role_aliases: Vec<RoleAlias>,
 }
 
 /// What the command line says; comes before everything else.
@@ -77,6 +83,7 @@ struct Layer {
     http: HttpLayer,
     aws: AwsLayer,
     kinesis: KinesisLayer,
+    video: VideoLayer,
     tls: TlsLayer,
     limits: LimitsLayer,
     storage: StorageLayer,
@@ -84,6 +91,7 @@ struct Layer {
     log: LogLayer,
     tokens: Option<Vec<Token>>,
     credentials: Option<Vec<Credential>>,
+    role_aliases: Option<Vec<RoleAlias>>,
 }
 
 const DATA_DIR_DEFAULT: &str = "data";
@@ -97,6 +105,7 @@ impl Default for Config {
             http: Http::default(),
             aws: Aws::default(),
             kinesis: Kinesis::default(),
+            video: Video::default(),
             tls: Tls::default(),
             limits: Limits::default(),
             storage: Storage::default(),
@@ -104,6 +113,7 @@ impl Default for Config {
             log: Log::default(),
             tokens: Vec::new(),
             credentials: Vec::new(),
+            role_aliases: Vec::new(),
         }
     }
 }
@@ -150,6 +160,7 @@ impl Config {
         document(&mut text, Http::SECTION, Http::ABOUT, Http::keys());
         document(&mut text, Aws::SECTION, Aws::ABOUT, Aws::keys());
         document(&mut text, Kinesis::SECTION, Kinesis::ABOUT, Kinesis::keys());
+        document(&mut text, Video::SECTION, Video::ABOUT, Video::keys());
         document(&mut text, Tls::SECTION, Tls::ABOUT, Tls::keys());
         document(&mut text, Limits::SECTION, Limits::ABOUT, Limits::keys());
         document(&mut text, Storage::SECTION, Storage::ABOUT, Storage::keys());
@@ -164,6 +175,8 @@ impl Config {
         text.push_str(token::DOCUMENTATION);
         text.push('\n');
         text.push_str(credential::DOCUMENTATION);
+        text.push('\n');
+        text.push_str(role::DOCUMENTATION);
         text
     }
 
@@ -176,6 +189,7 @@ impl Config {
         self.http.check()?;
         self.aws.check()?;
         self.kinesis.check()?;
+        self.video.check()?;
         self.limits.check()?;
         self.storage.check()?;
         let Storage {
@@ -218,6 +232,7 @@ impl Config {
             http: Http::resolve(layer.http)?,
             aws: Aws::resolve(layer.aws)?,
             kinesis: Kinesis::resolve(layer.kinesis)?,
+            video: Video::resolve(layer.video)?,
             tls: Tls::resolve(layer.tls)?,
             limits: Limits::resolve(layer.limits)?,
             storage: Storage::resolve(layer.storage)?,
@@ -225,6 +240,7 @@ impl Config {
             log: Log::resolve(layer.log)?,
             tokens: layer.tokens.unwrap_or_default(),
             credentials: layer.credentials.unwrap_or_default(),
+            role_aliases: layer.role_aliases.unwrap_or_default(),
         };
         config.check()?;
         Ok(config)
@@ -267,6 +283,7 @@ impl Layer {
                 Some(("http", key)) => layer.http.set(key, &text),
                 Some(("aws", key)) => layer.aws.set(key, &text),
                 Some(("kinesis", key)) => layer.kinesis.set(key, &text),
+                Some(("video", key)) => layer.video.set(key, &text),
                 Some(("tls", key)) => layer.tls.set(key, &text),
                 Some(("limits", key)) => layer.limits.set(key, &text),
                 Some(("storage", key)) => layer.storage.set(key, &text),
@@ -299,6 +316,7 @@ impl Layer {
             http: self.http.or(lower.http),
             aws: self.aws.or(lower.aws),
             kinesis: self.kinesis.or(lower.kinesis),
+            video: self.video.or(lower.video),
             tls: self.tls.or(lower.tls),
             limits: self.limits.or(lower.limits),
             storage: self.storage.or(lower.storage),
@@ -306,6 +324,7 @@ impl Layer {
             log: self.log.or(lower.log),
             tokens: self.tokens.or(lower.tokens),
             credentials: self.credentials.or(lower.credentials),
+            role_aliases: self.role_aliases.or(lower.role_aliases),
         }
     }
 }

@@ -40,6 +40,7 @@ fn documented_values_are_the_defaults() {
     let mut config = Config::resolve(layer).unwrap();
     assert_eq!(config.tokens.remove(0).name, "cameras");
     assert_eq!(config.credentials.remove(0).access_key_id, "ORDERS");
+    assert_eq!(config.role_aliases.remove(0).seconds, 3_600);
     assert_eq!(config, Config::default());
     let commented = Layer::from_toml(&Config::documented_toml()).unwrap();
     assert_eq!(Config::resolve(commented).unwrap(), Config::default());

@@ -10,9 +10,8 @@ use afflux_engine::{
 use afflux_media::{Meta, Tag};
 use afflux_types::limits::RECORD_BYTES_DEFAULT;
 use afflux_types::{Error, FragmentNumber, HashKey, HashKeyRange, Result, ShardId};
+use afflux_video::library::{Found, Selector, TimeAxis};
 use afflux_wire::message;
-
-use crate::video::Found;
 
 use super::stream_name;
 
@@ -166,6 +165,24 @@ pub(super) fn consumer(consumer: &ConsumerDescription) -> message::Consumer {
     }
 }
 
+/// A client's selector; none selects everything.
+pub(super) fn selector(message: Option<&message::FragmentSelector>) -> Result<Selector> {
+    let Some(message) = message else {
+        return Ok(Selector::ALL);
+    };
+    let axis = match message::TimeAxis::try_from(message.axis) {
+        Ok(message::TimeAxis::Server) => TimeAxis::Server,
+        Ok(message::TimeAxis::Producer) => TimeAxis::Producer,
+        Err(_) => {
+            let problem = format!("time axis {} is unknown", message.axis);
+            return Err(Error::invalid(problem));
+        }
+    };
+    let from = message.from_ms.unwrap_or(i64::MIN);
+    let to = message.to_ms.unwrap_or(i64::MAX);
+    Ok(Selector::new(axis, from, to)?.covering_start(message.cover_start))
+}
+
 /// A fragment in a listing.
 pub(super) fn fragment(found: &Found, tags: &[Tag]) -> Option<message::Fragment> {
     let stamp = found.entry.header.stamp?;
@@ -193,4 +210,26 @@ pub(super) fn fragment(found: &Found, tags: &[Tag]) -> Option<message::Fragment>
             })
             .collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backward_ranges_and_unknown_axes_are_refused() {
+        let backward = message::FragmentSelector {
+            from_ms: Some(2),
+            to_ms: Some(1),
+            ..message::FragmentSelector::default()
+        };
+        let unknown = message::FragmentSelector {
+            axis: 7,
+            ..message::FragmentSelector::default()
+        };
+        for message in [backward, unknown] {
+            assert!(selector(Some(&message)).is_err(), "{message:?}");
+        }
+        assert_eq!(selector(None).unwrap(), Selector::ALL);
+    }
 }

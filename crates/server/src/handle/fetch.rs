@@ -2,13 +2,13 @@
 
 use afflux_engine::StreamKind;
 use afflux_types::{Error, Position};
+use afflux_video::library::{self, Sent};
 use afflux_wire::message::{Fetch, FetchEnd};
 
 use crate::config::Right;
 use crate::metrics::Activity;
-use crate::video::{self, Selector, Sent};
 
-use super::{Exchange, Outcome, stopped, stream_name};
+use super::{Exchange, Outcome, convert, stopped, stream_name};
 
 /// Serves one fetch.
 pub(super) async fn run(exchange: &mut Exchange, request: Fetch) -> Outcome {
@@ -17,17 +17,17 @@ pub(super) async fn run(exchange: &mut Exchange, request: Fetch) -> Outcome {
     let shard = exchange
         .state
         .engine
-        .shard(&stream, video::shard_id())
+        .shard(&stream, library::shard_id())
         .await?;
     if shard.kind() != StreamKind::Video {
         return Err(
             Error::invalid(format!("{stream} is a stream of records, not of video")).into(),
         );
     }
-    let selector = Selector::new(request.selector.as_ref())?;
+    let selector = convert::selector(request.selector.as_ref())?;
     let _active = exchange.state.metrics.begin(Activity::Fetch);
-    let library = exchange.state.videos.of(&stream);
-    let mut search = library.search(&shard, selector, Position::ZERO).await?;
+    let recording = exchange.state.videos.of(&stream);
+    let mut search = recording.search(&shard, selector, Position::ZERO).await?;
     let mut sent = Sent::default();
     let mut fragments = 0_u64;
     while let Some(found) = search.next().await? {
@@ -38,12 +38,12 @@ pub(super) async fn run(exchange: &mut Exchange, request: Fetch) -> Outcome {
             continue;
         };
         if sent.note(found.meta.init_id) {
-            match library
+            match recording
                 .init(&shard, found.meta.init_id, stamp.position)
                 .await?
             {
                 Some(body) => {
-                    let entry = video::init_entry(&body, stamp.position, stamp.arrival);
+                    let entry = library::init_entry(&body, stamp.position, stamp.arrival);
                     exchange.writer.bytes(entry).await?;
                 }
                 None => tracing::warn!(

@@ -10,6 +10,7 @@ use afflux_engine::{Engine, Event, From as StartFrom, Slice, StreamKind, Subscri
 use afflux_entry::Kind;
 use afflux_media::InitId;
 use afflux_types::{ConsumerName, Error, Position, ServerTime, StreamName};
+use afflux_video::library::{self, Sent};
 use afflux_wire::Frame;
 use afflux_wire::message::{
     From as WireFrom, Lagged, Progress, ShardEnd, Start, Subscribe, SubscribeOpened,
@@ -20,7 +21,6 @@ use tokio::time::Instant;
 
 use crate::config::Right;
 use crate::metrics::Activity;
-use crate::video::{self, Sent};
 
 use super::{Exchange, Outcome, convert, shard_id, stopped, stream_name};
 
@@ -160,9 +160,9 @@ impl Session<'_> {
     async fn send_video(&mut self, slice: Bytes) -> Outcome {
         let mut rest = slice.clone();
         let mut walked = 0;
-        for entry in video::entries(slice) {
+        for entry in library::entries(slice) {
             let entry = entry?;
-            let (Some(sent), Some(id)) = (&mut self.video, video::init_of(&entry)) else {
+            let (Some(sent), Some(id)) = (&mut self.video, library::init_of(&entry)) else {
                 walked += entry.bytes.len();
                 continue;
             };
@@ -182,13 +182,13 @@ impl Session<'_> {
         self.exchange.writer.bytes(rest).await
     }
 
-    async fn find_init(&self, id: InitId, entry: &video::Entry) -> Result<Option<Bytes>, Error> {
+    async fn find_init(&self, id: InitId, entry: &library::Entry) -> Result<Option<Bytes>, Error> {
         let Some(stamp) = entry.header.stamp else {
             return Ok(None);
         };
         let shard = self.subscription.shard();
-        let library = self.exchange.state.videos.of(shard.stream_name());
-        let body = library.init(shard, id, stamp.position).await?;
+        let recording = self.exchange.state.videos.of(shard.stream_name());
+        let body = recording.init(shard, id, stamp.position).await?;
         if body.is_none() {
             tracing::warn!(
                 position = stamp.position.get(),
@@ -196,7 +196,7 @@ impl Session<'_> {
                 "a fragment's codec initialisation is not in the log"
             );
         }
-        Ok(body.map(|body| video::init_entry(&body, stamp.position, stamp.arrival)))
+        Ok(body.map(|body| library::init_entry(&body, stamp.position, stamp.arrival)))
     }
 
     /// Waits for entries that the credit allows, for a frame of the consumer, or for the time to

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use afflux_types::ServerTime;
 
-use crate::kinesis::macros::input;
 use crate::kinesis::values::{
     ANY_STRING, ANY_TIME, CONSUMER_ARN_SHAPE, CONSUMER_NAME_SHAPE, CommitmentRequest,
     NEXT_TOKEN_SHAPE, PAGE_SHAPE, RESOURCE_ARN_SHAPE, STREAM_ARN_SHAPE, STREAM_ID_SHAPE,
     STREAM_NAME_SHAPE, TAG_KEY_SHAPE, TAG_KEYS_SHAPE, TAG_PAGE_SHAPE, TAGS_SHAPE,
 };
+use crate::macros::input;
 
 input! {
     /// Input of `RegisterStreamConsumer`.

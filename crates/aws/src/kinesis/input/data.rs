@@ -3,13 +3,13 @@
 use afflux_types::{PartitionKey, ServerTime};
 use bytes::Bytes;
 
-use crate::kinesis::macros::input;
-use crate::kinesis::parse::Structure as _;
 use crate::kinesis::values::{
     ANY_BOOLEAN, ANY_TIME, CONSUMER_ARN_SHAPE, DATA_SHAPE, HASH_KEY_SHAPE, PAGE_SHAPE,
     PARTITION_KEY_SHAPE, SEQUENCE_NUMBER_SHAPE, SHARD_ID_SHAPE, SHARD_ITERATOR_SHAPE,
     STREAM_ARN_SHAPE, STREAM_ID_SHAPE, STREAM_NAME_SHAPE, ShardIteratorType,
 };
+use crate::macros::input;
+use crate::parse::Structure as _;
 use crate::validate::{Kind, Shape};
 
 input! {

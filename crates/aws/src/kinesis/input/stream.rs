@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use afflux_types::ServerTime;
 
-use crate::kinesis::macros::input;
 use crate::kinesis::values::{
     ANY_BOOLEAN, ANY_INTEGER, ANY_TIME, EncryptionType, HASH_KEY_SHAPE, KEY_ID_SHAPE,
     METRICS_SHAPE, MetricName, NATURAL, NEXT_TOKEN_SHAPE, PAGE_SHAPE, POSITIVE, RECORD_KIB_SHAPE,
     RecordDistributionStrategy, SHARD_ID_SHAPE, STREAM_ARN_SHAPE, STREAM_ID_SHAPE,
     STREAM_NAME_SHAPE, ScalingType, ShardFilterType, StreamMode, TAGS_SHAPE,
 };
+use crate::macros::input;
 
 input! {
     /// Who decides how many shards a stream has.

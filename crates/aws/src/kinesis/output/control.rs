@@ -2,12 +2,12 @@
 
 use afflux_types::{HashKey, ServerTime, ShardId};
 
-use crate::kinesis::macros::output;
 use crate::kinesis::sequence::SequenceNumber;
 use crate::kinesis::values::{
     CommitmentStatus, ConsumerStatus, EncryptionType, MetricName, RecordDistributionStrategy,
     StreamMode, StreamStatus,
 };
+use crate::macros::output;
 
 output! {
     /// Both ends belong to the range.

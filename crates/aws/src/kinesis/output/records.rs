@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::HashKeyRange;
 use crate::document::{Encoder, Format};
-use crate::kinesis::macros::output;
 use crate::kinesis::sequence::SequenceNumber;
 use crate::kinesis::values::EncryptionType;
+use crate::macros::output;
 
 output! {
     /// Answer of `PutRecord`.

@@ -48,7 +48,7 @@ fn iterators_have_the_outer_form_of_the_service() {
         let text = sealer().seal_iterator(&iterator(&"x".repeat(length)));
         assert!(text.len() <= 512, "{}", text.len());
         let bytes = base64_simd::STANDARD.decode_to_vec(&text).unwrap();
-        assert_eq!(&bytes[..8], &HEADER);
+        assert_eq!(bytes[..8], [0, 0, 0, 0, 0, 0, 0, 1]);
         assert!(bytes.len() >= 152 && (bytes.len() - 152).is_multiple_of(16));
     }
 }

@@ -4,10 +4,9 @@ use afflux_engine::StreamKind;
 use afflux_media::StoredFragment;
 use afflux_types::limits::CONTROL_FRAME_BYTES_MAX;
 use afflux_types::{Error, Position, Result};
+use afflux_video::library;
 use afflux_wire::message::{Answer, FragmentList, ListFragments};
 use prost::Message as _;
-
-use crate::video::{self, Selector};
 
 use super::super::convert;
 use super::{Admin, page};
@@ -18,16 +17,16 @@ const PAGE_BYTES_MAX: usize = CONTROL_FRAME_BYTES_MAX / 2;
 impl Admin<'_> {
     pub(super) async fn list_fragments(self, request: ListFragments) -> Result<Answer> {
         let stream = self.consumed(&request.stream)?;
-        let shard = self.engine().shard(&stream, video::shard_id()).await?;
+        let shard = self.engine().shard(&stream, library::shard_id()).await?;
         if shard.kind() != StreamKind::Video {
             return Err(Error::invalid(format!(
                 "{stream} is a stream of records, not of video"
             )));
         }
-        let selector = Selector::new(request.selector.as_ref())?;
-        let library = self.state.videos.of(&stream);
+        let selector = convert::selector(request.selector.as_ref())?;
+        let recording = self.state.videos.of(&stream);
         let from = Position::new(request.position);
-        let mut search = library.search(&shard, selector, from).await?;
+        let mut search = recording.search(&shard, selector, from).await?;
         let limit = page(request.limit);
         let mut list = FragmentList::default();
         let mut bytes = 0;

@@ -2,19 +2,18 @@
 //!
 //! A fragment is collected, checked, brought into its stored form and appended; the client hears of
 //! each step. Invariants: fragments of a session get into the log once and in the order of their
-//! numbers, because the session is a producer to the engine and the number its sequence; before a
-//! fragment stands the initialisation that it needs, and again after every few megabytes and at the
-//! end, so that one survives wherever retention cuts.
+//! numbers, because the session is a producer to the engine and the number its sequence.
 
 mod pieces;
 
 use std::collections::VecDeque;
 
 use afflux_engine::{Accepted, Shard, StreamKind};
-use afflux_entry::{Header, Kind, Producer};
+use afflux_entry::Producer;
 use afflux_media::{Continuity, Facts, Fragment, Init, Limits, Tag};
 use afflux_types::limits::FRAGMENT_BYTES_MAX;
 use afflux_types::{Error, FragmentNumber, ProducerTime, StreamName};
+use afflux_video::library::{self, Prepared, Recorder};
 use afflux_wire::message::{FragmentAck, FragmentStart, FragmentState, Upload, UploadOpened};
 use afflux_wire::session::upload::{Event, Receiver};
 use afflux_wire::{EntryLimits, Item};
@@ -23,27 +22,21 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Right;
 use crate::metrics::Activity;
-use crate::video;
 
 use super::channel::Fill;
 use super::{End, Exchange, Outcome, stopped, stream_name};
 use pieces::Pieces;
 
-/// An initialisation is written again after this many bytes: some 0.1 % more.
-const INIT_EVERY_BYTES: usize = 4 << 20;
 /// Fragments that wait for the disk at once. Nothing is read while so many do.
 const PENDING_MAX: usize = 64;
 
 struct Session<'a> {
     exchange: &'a mut Exchange,
-    shard: Shard,
+    recorder: Recorder,
     receiver: Receiver,
     session_id: u128,
     producer_id: u64,
     limits: Limits,
-    init: Option<Init>,
-    /// Bytes of fragments since the initialisation was last written; `None`: not yet.
-    since_init: Option<usize>,
     start: Option<FragmentStart>,
     pieces: Pieces,
     pending: VecDeque<(u64, Accepted)>,
@@ -72,22 +65,21 @@ pub(super) async fn run(exchange: &mut Exchange, request: Upload) -> Outcome {
     };
     exchange.writer.frame(opened).await?;
     exchange.reader.take_entries(EntryLimits::NONE);
+    let recording = exchange.state.videos.of(&stream);
     tracing::debug!(next_fragment, "open");
     let mut session = Session {
         exchange,
-        shard,
+        recorder: Recorder::new(shard, recording),
         receiver: Receiver::new(&opened),
         session_id: u128::from_be_bytes(session_id),
         producer_id,
         limits: Limits::default(),
-        init: None,
-        since_init: None,
         start: None,
         pieces: Pieces::default(),
         pending: VecDeque::new(),
     };
     let ended = session.receive().await;
-    if let Err(End::Failed(error)) = session.repeat_init().await {
+    if let Err(error) = session.recorder.finish().await {
         tracing::warn!(%stream, error = %error.chain(), "repeat the codec initialisation");
     }
     if matches!(ended, Err(End::Lost)) {
@@ -101,7 +93,7 @@ async fn open(exchange: &Exchange, stream: &StreamName) -> Result<Shard, Error> 
     let shard = exchange
         .state
         .engine
-        .shard(stream, video::shard_id())
+        .shard(stream, library::shard_id())
         .await?;
     if shard.kind() == StreamKind::Video {
         return Ok(shard);
@@ -133,7 +125,7 @@ impl Session<'_> {
                     }
                     self.take_all().await?;
                 }
-                durable = durable(&self.shard, oldest), if oldest.is_some() => {
+                durable = durable(self.recorder.shard(), oldest), if oldest.is_some() => {
                     durable?;
                     self.report_persisted().await?;
                 }
@@ -172,50 +164,33 @@ impl Session<'_> {
     }
 
     fn take_init(&mut self, bytes: Bytes) -> Result<(), Error> {
-        let init = Init::parse(bytes, &self.limits)?;
-        if self.init.as_ref().map(Init::id) != Some(init.id()) {
-            self.since_init = None;
-        }
-        self.init = Some(init);
+        self.recorder.set_init(Init::parse(bytes, &self.limits)?);
         Ok(())
     }
 
     async fn take_fragment(&mut self, number: u64) -> Outcome {
         let pieces = self.pieces.take();
-        let (Some(init), Some(start)) = (&self.init, self.start.take()) else {
+        let (Some(init), Some(start)) = (self.recorder.init(), self.start.take()) else {
             return Err(Error::invalid("a fragment came before its initialisation").into());
         };
         let fragment = Fragment::parse(init, pieces, &self.limits)?;
-        let producer_time = ProducerTime::from_millis(start.producer_time_ms);
-        let body = fragment.encode(&self.facts(start)?)?;
-        self.report(number, FragmentState::Received).await?;
         let producer = Producer {
             id: self.producer_id,
             sequence: number.saturating_add(1),
         };
-        let mut header = Header::for_body(
-            Kind::Fragment,
-            1,
-            Some(producer),
-            Some(producer_time),
-            NOTHING,
-        );
-        header.key_frame = fragment.flags().is_keyframe();
-        let header = sealed(header, &body)?;
-        let bytes = header.entry_len();
-        if self
-            .since_init
-            .is_none_or(|since| since >= INIT_EVERY_BYTES)
-        {
-            self.write_init().await?;
-        }
-        let accepted = self.shard.append(header, body).await?;
-        self.since_init = self.since_init.map(|since| since.saturating_add(bytes));
+        let facts = self.facts(start)?;
+        let prepared = Prepared::new(&fragment, &facts, Some(producer))?;
+        self.report(number, FragmentState::Received).await?;
+        let bytes = prepared.bytes();
+        let accepted = self.recorder.append(prepared).await?;
         let metrics = &self.exchange.state.metrics;
         if accepted.duplicate {
             metrics.duplicates_total.inc();
         } else {
             metrics.ingest.add(bytes, 1);
+            let stored = FragmentNumber::new(accepted.position, accepted.arrival);
+            let videos = &self.exchange.state.videos;
+            videos.tell(self.recorder.shard(), &facts, stored);
         }
         self.pending.push_back((number, accepted));
         Ok(())
@@ -245,31 +220,6 @@ impl Session<'_> {
         })
     }
 
-    /// Writes the initialisation in front of the next fragment.
-    async fn write_init(&mut self) -> Outcome {
-        let Some(init) = &self.init else {
-            return Ok(());
-        };
-        let body = init.encode();
-        self.exchange
-            .state
-            .videos
-            .of(self.shard.stream_name())
-            .keep(init.id(), &body.concat());
-        let header = Header::for_body(Kind::Init, 0, None, None, &body);
-        self.shard.append(header, body).await?;
-        self.since_init = Some(0);
-        Ok(())
-    }
-
-    /// Writes the initialisation behind the last fragment.
-    async fn repeat_init(&mut self) -> Outcome {
-        match self.since_init {
-            Some(1..) => self.write_init().await,
-            _ => Ok(()),
-        }
-    }
-
     async fn report(&mut self, number: u64, state: FragmentState) -> Outcome {
         let ack = FragmentAck {
             number,
@@ -281,7 +231,7 @@ impl Session<'_> {
 
     /// Reports every fragment that is durable by now.
     async fn report_persisted(&mut self) -> Outcome {
-        let durable = self.shard.watermarks().durable;
+        let durable = self.recorder.shard().watermarks().durable;
         while let Some((number, accepted)) = self
             .pending
             .pop_front_if(|(_, accepted)| accepted.end <= durable)
@@ -303,28 +253,10 @@ impl Session<'_> {
     /// Reports everything that the shard took.
     async fn settle(&mut self) -> Outcome {
         if let Some((_, last)) = self.pending.back() {
-            self.shard.wait_durable(last.end).await?;
+            self.recorder.shard().wait_durable(last.end).await?;
         }
         self.report_persisted().await
     }
-}
-
-const NOTHING: &[Bytes] = &[];
-
-/// Puts length and checksum of `body` into a header, in one pass over what may be 64 MiB.
-fn sealed(mut header: Header, body: &[Bytes]) -> Result<Header, Error> {
-    let len = body.iter().map(Bytes::len).sum::<usize>();
-    header.body_len = u32::try_from(len).map_err(|_| {
-        Error::invalid(format!(
-            "a fragment of {len} bytes is too long for an entry"
-        ))
-    })?;
-    let mut checksum = header.checksum_start();
-    for piece in body {
-        checksum.update(piece);
-    }
-    header.checksum = checksum.finish();
-    Ok(header)
 }
 
 /// Waits until a fragment is durable. Cancel safe.

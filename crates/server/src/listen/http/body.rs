@@ -1,13 +1,22 @@
-//! Request bodies: read whole, with a bound on the size, the time, and the memory of all together.
+//! Request bodies: read whole, with a bound on the size, the time, and the memory of all together; or
+//! handed to a service, which reads them while they arrive.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Frame, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+
+use super::Endpoint;
+use crate::aws::BodyFault;
+use crate::server::State;
+use crate::shutdown::Stopping;
 
 /// Bytes of one body. The largest request is `PutRecords` with 10 MiB of data, 14 MiB in base64, and 500
 /// partition keys of 256 characters, which JSON may write in six bytes each.
@@ -15,6 +24,8 @@ pub(super) const BODY_BYTES_MAX: u64 = 16 << 20;
 /// A body that is too large is read to its end and thrown away up to this, so that the client, which
 /// sends first and listens then, gets to hear of it.
 const DISCARDED_BYTES_MAX: u64 = 64 << 20;
+/// For how long that is done with a body that was to be read while it arrives.
+const DISCARD_TIME: Duration = Duration::from_secs(2);
 /// A buffer grows with what has arrived, not with what was announced, from this on.
 const FIRST_BYTES: u64 = 256 << 10;
 /// What a unit of the common memory stands for.
@@ -34,6 +45,111 @@ pub(super) struct Whole {
     pub(super) share: Option<OwnedSemaphorePermit>,
 }
 
+/// A body that is read while it arrives.
+///
+/// It is asked for more when there is room for more, so that one that is not read makes its client wait.
+/// How long it may take and how large it may be is its reader's to say. Of one that nobody begins to read
+/// some is thrown away, so that a client that sends first and listens then gets to hear why.
+pub(crate) struct Arriving {
+    /// Taken only when this is dropped.
+    body: Option<Incoming>,
+    state: Arc<State>,
+    stopping: Stopping,
+    /// Whether the client is about to send what nobody has asked for yet.
+    is_coming: bool,
+    /// What [`Self::invite`] found.
+    ahead: Option<Option<Result<Frame<Bytes>, hyper::Error>>>,
+}
+
+impl Arriving {
+    pub(super) fn new(body: Incoming, waits: bool, endpoint: &Endpoint) -> Self {
+        Self {
+            body: Some(body),
+            state: Arc::clone(&endpoint.state),
+            stopping: endpoint.stopping.clone(),
+            is_coming: !waits,
+            ahead: None,
+        }
+    }
+
+    /// Gives a client leave to send that waits for it, before the head of the answer goes out: after that
+    /// there is no way to say so.
+    pub(crate) async fn invite(&mut self) {
+        let Some(body) = &mut self.body else { return };
+        self.is_coming = false;
+        let mut asked = false;
+        let found = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Ready(frame) => Poll::Ready(Some(frame)),
+            Poll::Pending if asked => Poll::Ready(None),
+            Poll::Pending => {
+                // The connection sees that somebody asks, and comes back.
+                asked = true;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        });
+        self.ahead = found.await;
+    }
+
+    /// The next bytes; none at the end.
+    ///
+    /// # Errors
+    /// If the body was cut off, by its client or because the server stops.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Cut>> {
+        let body = self.body.as_mut()?;
+        self.is_coming = false;
+        loop {
+            let next = match self.ahead.take() {
+                Some(found) => found,
+                None => tokio::select! {
+                    () = self.stopping.wait() => return Some(Err(Cut::Stopping)),
+                    frame = body.frame() => frame,
+                },
+            };
+            let frame = next?;
+            // Trailers say nothing.
+            match frame.map(Frame::into_data) {
+                Ok(Ok(data)) => {
+                    self.state.metrics.received(data.len());
+                    return Some(Ok(data));
+                }
+                Ok(Err(_)) => {}
+                Err(error) => return Some(Err(Cut::Broken(error))),
+            }
+        }
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        let unread = self.body.take().filter(|_| self.is_coming);
+        let here = tokio::runtime::Handle::try_current();
+        let (Some(mut body), Ok(here)) = (unread, here) else {
+            return;
+        };
+        here.spawn(async move {
+            let now = Instant::now();
+            let deadline = now.checked_add(DISCARD_TIME).unwrap_or(now);
+            discard(&mut body, 0, deadline).await;
+        });
+    }
+}
+
+impl std::fmt::Debug for Arriving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Arriving").finish_non_exhaustive()
+    }
+}
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cut {
+    #[error("the server stops")]
+    Stopping,
+    #[error("read the body: {0}")]
+    Broken(hyper::Error),
+}
+
 /// Why there is no body.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -45,6 +161,18 @@ pub(super) enum Failure {
     NoMemory,
     #[error("read the body")]
     Broken(#[source] hyper::Error),
+}
+
+impl Failure {
+    /// What kind of fault it is.
+    pub(super) fn fault(&self) -> BodyFault {
+        match self {
+            Self::TooLarge => BodyFault::TooLarge,
+            Self::TooSlow(_) => BodyFault::TooSlow,
+            Self::NoMemory => BodyFault::NoMemory,
+            Self::Broken(_) => BodyFault::Broken,
+        }
+    }
 }
 
 /// Reads a body to its end.

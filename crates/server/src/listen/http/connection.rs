@@ -16,10 +16,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Endpoint;
 use super::idle::Pulse;
 use super::request;
 use super::stall::Stalling;
+use super::{Device, Endpoint};
 use crate::auth::is_loopback;
 use crate::aws::Way;
 use crate::config::{HttpTls, Limits};
@@ -72,6 +72,7 @@ pub(super) fn protocol(limits: &Limits) -> auto::Builder<TokioExecutor> {
 /// Serves a connection to its end.
 pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, endpoint: Arc<Endpoint>) {
     let mut stopping = endpoint.stopping.clone();
+    let port = stream.local_addr().map_or(0, |address| address.port());
     let opened = tokio::select! {
         () = stopping.wait() => return,
         opened = open(stream, peer, &endpoint) => opened,
@@ -79,11 +80,23 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, endpoint: Arc<End
     match opened {
         Ok(Some(Opened::Plain(io))) => {
             let encrypted = false;
-            speak(io, Way { peer, encrypted }, endpoint).await;
+            let way = Way {
+                peer,
+                encrypted,
+                port,
+            };
+            speak(io, way, None, endpoint).await;
         }
         Ok(Some(Opened::Tls(io))) => {
             let encrypted = true;
-            speak(io, Way { peer, encrypted }, endpoint).await;
+            let way = Way {
+                peer,
+                encrypted,
+                port,
+            };
+            let device = io.get_ref().1.peer_certificates();
+            let device = device.and_then(|chain| chain.first()).cloned();
+            speak(io, way, device.map(Arc::new), endpoint).await;
         }
         Ok(None) => {}
         Err(error) => tracing::debug!(%peer, %error, "an HTTP connection did not come about"),
@@ -147,7 +160,7 @@ async fn refuse_plain(mut io: Stalling<TcpStream>) -> io::Result<()> {
 }
 
 /// Serves requests until the client has gone, nobody uses the connection, or the server stops.
-async fn speak<I>(io: I, way: Way, endpoint: Arc<Endpoint>)
+async fn speak<I>(io: I, way: Way, device: Option<Device>, endpoint: Arc<Endpoint>)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -160,7 +173,11 @@ where
         let (endpoint, pulse) = (Arc::clone(&endpoint), Arc::clone(&pulse));
         move |asked| {
             let (endpoint, busy) = (Arc::clone(&endpoint), pulse.begin());
-            async move { Ok::<_, Infallible>(request::answer(asked, way, &endpoint, busy).await) }
+            let device = device.clone();
+            async move {
+                let answer = request::answer(asked, way, device.as_ref(), &endpoint, busy);
+                Ok::<_, Infallible>(answer.await)
+            }
         }
     });
     let serving = endpoint

@@ -14,6 +14,8 @@ use rand::RngCore as _;
 use crate::auth::is_loopback;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const REQUEST_ID_TOO: HeaderName = HeaderName::from_static("x-amz-requestid");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amz-errortype");
 const ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
 const ID_2_BYTES: usize = 72;
 /// What scripts of other sites may read of an answer.
@@ -40,6 +42,19 @@ pub(super) fn share(request: &HeaderMap, answer: &mut HeaderMap) {
     if request.contains_key(ORIGIN) {
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
         answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+}
+
+/// Lets scripts of every site read an answer.
+pub(super) fn open(answer: &mut HeaderMap) {
+    answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+    answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, ANY);
+}
+
+/// Adds the id of an answer once more where clients look that also look for the type of an error there.
+pub(super) fn repeat(id: &HeaderValue, answer: &mut HeaderMap) {
+    if answer.contains_key(ERROR_TYPE) {
+        answer.insert(REQUEST_ID_TOO, id.clone());
     }
 }
 

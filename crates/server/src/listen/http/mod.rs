@@ -13,8 +13,10 @@ mod connection;
 mod headers;
 mod idle;
 mod local;
+mod page;
 mod reply;
 mod request;
+mod role;
 mod stall;
 
 use std::net::SocketAddr;
@@ -24,10 +26,13 @@ use std::time::Duration;
 use afflux_types::{Clock, Error, Result};
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
+use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+
+pub(crate) use body::Arriving;
 
 use crate::server::State;
 use crate::shutdown::Stopping;
@@ -36,6 +41,9 @@ use crate::shutdown::Stopping;
 const DRAIN: Duration = Duration::from_secs(2);
 /// After a failed accept, mostly for want of file descriptors, others get time to close some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The certificate of a client, which the handshake has verified.
+type Device = Arc<CertificateDer<'static>>;
 
 /// What the connections of the endpoint share.
 pub(crate) struct Endpoint {

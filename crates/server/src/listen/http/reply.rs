@@ -1,10 +1,10 @@
 //! The bodies of answers: whole, or frames of a stream that ends with the server.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use afflux_types::{Error, Result};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
@@ -26,6 +26,7 @@ enum Content {
     Whole(Option<Bytes>),
     Frames {
         frames: Box<dyn Frames>,
+        length: Option<u64>,
         stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
     },
 }
@@ -39,10 +40,11 @@ impl Reply {
     ) -> Self {
         let content = match payload {
             Payload::Whole(bytes) => Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
-            Payload::Frames(frames) => {
+            Payload::Frames(frames, length) => {
                 let mut stopping = stopping.clone();
                 Content::Frames {
                     frames,
+                    length,
                     stopped: Box::pin(async move { stopping.wait().await }),
                 }
             }
@@ -57,15 +59,17 @@ impl Reply {
 
 impl Body for Reply {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let next = match &mut self.content {
-            Content::Whole(bytes) => bytes.take(),
-            Content::Frames { frames, stopped } => {
+            Content::Whole(bytes) => bytes.take().map(Ok),
+            Content::Frames {
+                frames, stopped, ..
+            } => {
                 // A stream may have something to say forever: the switch comes first.
                 if stopped.as_mut().poll(cx).is_ready() {
                     self.content = Content::Whole(None);
@@ -79,13 +83,18 @@ impl Body for Reply {
             }
         };
         match &next {
-            Some(bytes) => self.state.metrics.replied(bytes.len()),
+            Some(Ok(bytes)) => self.state.metrics.replied(bytes.len()),
+            Some(Err(error)) => {
+                tracing::debug!(error = %error.chain(), "an answer is cut");
+                self.content = Content::Whole(None);
+                self.busy = None;
+            }
             None => {
                 self.content = Content::Whole(None);
                 self.busy = None;
             }
         }
-        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
+        Poll::Ready(next.map(|bytes| bytes.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -98,7 +107,9 @@ impl Body for Reply {
                 let length = bytes.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
             }
-            Content::Frames { .. } => SizeHint::default(),
+            Content::Frames { length, .. } => {
+                length.map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
         }
     }
 }

@@ -3,24 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use afflux_aws::document::Format;
-use afflux_aws::kinesis::{Code, Error};
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::idle::Busy;
 use super::reply::Reply;
-use super::{Endpoint, body, headers, local};
-use crate::aws::{self, About, Answer, Answered, Asked, Payload, Way};
+use super::{Device, Endpoint, body, headers, local, page, role};
+use crate::aws::{self, About, Answer, Answered, Asked, Body, Payload, Refusal, Running, Way};
 
 /// Answers a request. `busy` ends with the last byte of the answer.
 pub(super) async fn answer(
     request: Request<Incoming>,
     way: Way,
+    device: Option<&Device>,
     endpoint: &Endpoint,
     busy: Busy,
 ) -> Response<Reply> {
@@ -29,7 +28,14 @@ pub(super) async fn answer(
     let (response, about) = if local::is_here(head.uri.path()) {
         let response = local::answer(&head, &endpoint.state);
         (response.map(whole), None)
-    } else if is_for_services(&head) {
+    } else if let Some(alias) = role::alias(head.uri.path()) {
+        let response = role::answer(alias, &head, device, endpoint);
+        (response.map(Payload::Whole), None)
+    } else if page::is_here(&head) {
+        (page::answer(&head).map(Payload::Whole), None)
+    } else if let Some(running) = endpoint.state.api.open(&head) {
+        (play(&head, running).await, None)
+    } else if endpoint.state.api.takes(&head) {
         serve(&head, incoming, way, endpoint).await
     } else {
         let response = local::missing(head.uri.path());
@@ -56,11 +62,6 @@ pub(super) async fn answer(
     response.map(|payload| Reply::new(payload, busy, state, &endpoint.stopping))
 }
 
-/// Services are asked at the root, and wherever somebody names an operation of theirs.
-fn is_for_services(head: &Parts) -> bool {
-    head.uri.path() == "/" || head.headers.contains_key(aws::TARGET)
-}
-
 async fn serve(
     head: &Parts,
     incoming: Incoming,
@@ -68,7 +69,7 @@ async fn serve(
     endpoint: &Endpoint,
 ) -> (Response<Payload>, Option<About>) {
     let mut response = Response::new(Payload::Whole(Bytes::new()));
-    headers::identify(response.headers_mut());
+    let id = headers::identify(response.headers_mut());
     if endpoint.state.access.is_open() && headers::is_foreign(&head.headers) {
         *response.status_mut() = StatusCode::FORBIDDEN;
         let why = "scripts of other sites may not use a server without [[credentials]]\n";
@@ -79,14 +80,11 @@ async fn serve(
         return (response, None);
     }
     headers::share(&head.headers, response.headers_mut());
-    let seconds = endpoint.state.config.limits.http_body_seconds;
-    let patience = Duration::from_secs(seconds);
-    let (answer, about) = match body::read(incoming, &endpoint.bodies, patience).await {
-        Ok(body::Whole { bytes, share }) => {
-            endpoint.state.metrics.received(bytes.len());
+    let (answer, about) = match take(head, incoming, endpoint).await {
+        Ok((body, share)) => {
             let asked = Asked {
                 head,
-                body: bytes,
+                body,
                 access: &endpoint.state.access,
                 way,
                 now: endpoint.clock.wall(),
@@ -100,15 +98,58 @@ async fn serve(
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }
-            (refuse(&failure, head), None)
+            let refusal = Refusal::Body(failure.fault(), failure.to_string());
+            let refused = endpoint.state.api.refuse(head, refusal);
+            (refused.unwrap_or_else(|| nowhere(head)), None)
         }
     };
+    write(answer, &mut response);
+    headers::repeat(&id, response.headers_mut());
+    (response, about)
+}
+
+/// The body, with its share of the memory, or what reads it.
+async fn take(
+    head: &Parts,
+    incoming: Incoming,
+    endpoint: &Endpoint,
+) -> Result<(Body, Option<OwnedSemaphorePermit>), body::Failure> {
+    if endpoint.state.api.reads(head) {
+        let waits = head.headers.contains_key(EXPECT);
+        let arriving = body::Arriving::new(incoming, waits, endpoint);
+        return Ok((Body::Arriving(arriving), None));
+    }
+    let seconds = endpoint.state.config.limits.http_body_seconds;
+    let patience = Duration::from_secs(seconds);
+    let body::Whole { bytes, share } = body::read(incoming, &endpoint.bodies, patience).await?;
+    endpoint.state.metrics.received(bytes.len());
+    Ok((Body::Whole(bytes), share))
+}
+
+/// Answers a player, from wherever its script comes: what it may see is in its URL.
+async fn play(head: &Parts, running: Running) -> Response<Payload> {
+    let mut response = Response::new(Payload::Whole(Bytes::new()));
+    headers::open(response.headers_mut());
+    match head.method {
+        Method::GET | Method::HEAD => write(running.await, &mut response),
+        Method::OPTIONS => headers::allow(&head.headers, response.headers_mut()),
+        _ => {
+            let allowed = HeaderValue::from_static("GET, HEAD, OPTIONS");
+            response.headers_mut().insert(ALLOW, allowed);
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        }
+    }
+    response
+}
+
+fn write(answer: Answer, response: &mut Response<Payload>) {
     *response.status_mut() = answer.status;
     if let Some(content_type) = answer.content_type {
         let value = HeaderValue::from_static(content_type);
         response.headers_mut().insert(CONTENT_TYPE, value);
     }
-    (response.map(|_| answer.payload), about)
+    response.headers_mut().extend(answer.headers);
+    *response.body_mut() = answer.payload;
 }
 
 /// Asks the service. The body's share of the memory is given back when the operation has ended.
@@ -122,35 +163,19 @@ async fn ask(
     drop(share);
     match answered {
         Some(Answered { answer, about }) => (answer, Some(about)),
-        None => {
-            let problem = local::missing(head.uri.path());
-            let answer = Answer {
-                status: problem.status(),
-                content_type: Some("text/plain; charset=utf-8"),
-                payload: whole(problem.into_body()),
-            };
-            (answer, None)
-        }
+        None => (nowhere(head), None),
     }
 }
 
-/// Says why the body was not taken, in the format of the request.
-fn refuse(failure: &body::Failure, head: &Parts) -> Answer {
-    let content_type = head.headers.get(CONTENT_TYPE);
-    let format = content_type
-        .and_then(|value| value.to_str().ok())
-        .and_then(Format::from_content_type)
-        .unwrap_or(Format::Json);
-    let (status, code) = match failure {
-        body::Failure::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::Validation),
-        body::Failure::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, Code::ServiceUnavailable),
-        body::Failure::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, Code::ServiceUnavailable),
-        body::Failure::Broken(_) => (StatusCode::BAD_REQUEST, Code::Serialization),
-    };
-    Answer {
+/// The answer where there is no service.
+fn nowhere(head: &Parts) -> Answer {
+    let problem = local::missing(head.uri.path());
+    let status = problem.status().as_u16();
+    Answer::whole(
         status,
-        ..Answer::error(&Error::new(code, failure.to_string()), format)
-    }
+        Some("text/plain; charset=utf-8"),
+        problem.into_body().into(),
+    )
 }
 
 fn whole(text: String) -> Payload {

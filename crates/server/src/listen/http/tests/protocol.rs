@@ -206,9 +206,9 @@ async fn scripts_of_other_sites_may_ask_only_where_requests_are_signed() {
 async fn requests_that_name_no_operation_get_the_answers_of_the_service() {
     let running = Running::start().await;
     let mut client = Client::plain(running.address(), Version::One).await;
-    let get = Request::get("/").header("host", "x");
-    let get = get.body(Full::default()).unwrap();
-    let (status, says) = client.ask(get).await;
+    let put = Request::put("/").header("host", "x");
+    let put = put.body(Full::default()).unwrap();
+    let (status, says) = client.ask(put).await;
     assert_eq!(status, 403);
     assert!(says.starts_with("<AccessDeniedException>"), "{says}");
     let (status, says) = client.ask(call("Nothing", "{}")).await;

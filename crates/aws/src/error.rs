@@ -1,0 +1,118 @@
+//! What every service's errors have in common: a code that clients match on, a sentence, and an HTTP
+//! status.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::{document, sigv4, validate};
+
+/// The codes of a service, with those that stand for faults of every service.
+pub trait Codes: Copy + fmt::Debug + Eq + Send + Sync + 'static {
+    /// The body is broken or a member has the wrong type.
+    const SERIALIZATION: Self;
+    /// A constraint is broken.
+    const VALIDATION: Self;
+    /// The request is not signed.
+    const MISSING_TOKEN: Self;
+    /// The signature lacks something.
+    const INCOMPLETE_SIGNATURE: Self;
+    /// The signature is wrong or stale.
+    const INVALID_SIGNATURE: Self;
+    /// There is no such access key.
+    const UNRECOGNIZED_CLIENT: Self;
+
+    /// The name that clients match on.
+    fn name(self) -> &'static str;
+
+    /// The HTTP status of an answer.
+    fn status(self) -> u16;
+}
+
+/// An error of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error<C> {
+    code: C,
+    message: Option<Cow<'static, str>>,
+}
+
+impl<C: Codes> Error<C> {
+    /// An error with its sentence.
+    #[must_use]
+    pub fn new(code: C, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: Some(message.into()),
+        }
+    }
+
+    /// An error of which the service says no more than its code.
+    #[must_use]
+    pub fn bare(code: C) -> Self {
+        Self {
+            code,
+            message: None,
+        }
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> C {
+        self.code
+    }
+
+    /// The sentence.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.code.status()
+    }
+}
+
+impl<C: Codes> fmt::Display for Error<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.name())?;
+        match &self.message {
+            Some(message) => write!(f, ": {message}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<C: Codes> std::error::Error for Error<C> {}
+
+impl<C: Codes> From<document::Error> for Error<C> {
+    fn from(error: document::Error) -> Self {
+        Self {
+            code: C::SERIALIZATION,
+            message: error.service_message().map(|text| text.to_owned().into()),
+        }
+    }
+}
+
+impl<C: Codes> From<validate::Error> for Error<C> {
+    fn from(error: validate::Error) -> Self {
+        match error {
+            validate::Error::Document(error) => error.into(),
+            validate::Error::Invalid(violations) => {
+                Self::new(C::VALIDATION, violations.to_string())
+            }
+        }
+    }
+}
+
+impl<C: Codes> From<sigv4::Error> for Error<C> {
+    fn from(error: sigv4::Error) -> Self {
+        let code = match error {
+            sigv4::Error::Missing => C::MISSING_TOKEN,
+            sigv4::Error::Incomplete(_) => C::INCOMPLETE_SIGNATURE,
+            sigv4::Error::Invalid(_) => C::INVALID_SIGNATURE,
+            sigv4::Error::Unrecognized => C::UNRECOGNIZED_CLIENT,
+        };
+        Self::new(code, error.to_string())
+    }
+}
