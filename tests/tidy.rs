@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "afflux-client",
         &["types", "entry", "wire", "quic", "media"],
     ),
+    ("afflux-rtsp", &["types", "media"]),
     ("afflux-deliver", &["types", "entry", "engine", "media"]),
     (
         "afflux-server",

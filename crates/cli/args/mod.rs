@@ -1,6 +1,7 @@
 //! What can be typed: every command, flag and default. Nothing here looks at the machine.
 
 mod bench;
+mod pull;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ pub(crate) use bench::{
     BenchBare, BenchBareHttp, BenchCommon, BenchFanout, BenchKinesis, BenchLatency, BenchProduce,
     BenchVideo, BenchWhat, HttpVersion,
 };
+pub(crate) use pull::{PullTransport, VideoPull};
 
 /// Ingest records and video over QUIC, keep them durably, push them to many consumers.
 #[derive(Debug, Parser)]
@@ -51,7 +53,7 @@ pub(crate) enum Command {
     /// Register, list and deregister consumers.
     #[command(subcommand)]
     Consumer(Consumer),
-    /// Upload, list, cut and follow video.
+    /// Upload, pull, list, cut and follow video.
     #[command(subcommand)]
     Video(Video),
     /// Archive streams to directories.
@@ -334,6 +336,7 @@ pub(crate) enum Video {
         afflux video put cam camera.mp4 --realtime\n  \
         ffmpeg -i … -movflags frag_keyframe+empty_moov+default_base_moof+cmaf -f mp4 - | afflux video put cam -")]
     Put(VideoPut),
+    Pull(VideoPull),
     /// List the fragments of a video stream.
     List(VideoList),
     /// Write a range of time as a playable MP4.

@@ -1,6 +1,7 @@
 //! From the flags of a command to a client.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use afflux_client::{Client, Config, Token, Trust};
 use anyhow::{Context, Result};
@@ -20,11 +21,24 @@ pub(crate) async fn close() {
 
 /// A client that is connected.
 pub(crate) async fn connect(connection: &Connection) -> Result<Client> {
-    let mut config = Config::new(&connection.server, trust(connection)?);
-    config.token = connection.token.as_deref().map(Token::new);
-    let client = Client::connect(config).await;
+    let client = Client::connect(config(connection)?).await;
     let client = client.with_context(|| format!("connect to {}", connection.server))?;
     Ok(CLIENT.get_or_init(|| client).clone())
+}
+
+/// A client that connects when it has to, and never gives up.
+pub(crate) fn persistent(connection: &Connection) -> Result<Client> {
+    let mut config = config(connection)?;
+    config.retry.pause_max = Duration::from_secs(10);
+    config.retry.give_up_after = Duration::MAX;
+    let client = Client::new(config)?;
+    Ok(CLIENT.get_or_init(|| client).clone())
+}
+
+fn config(connection: &Connection) -> Result<Config> {
+    let mut config = Config::new(&connection.server, trust(connection)?);
+    config.token = connection.token.as_deref().map(Token::new);
+    Ok(config)
 }
 
 fn trust(connection: &Connection) -> Result<Trust> {

@@ -6,6 +6,7 @@ mod check;
 mod connect;
 mod consumer;
 mod demo;
+mod pull;
 mod put;
 mod serve;
 pub(crate) mod stream;

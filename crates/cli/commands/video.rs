@@ -1,4 +1,4 @@
-//! `afflux video`: create, upload, list, cut, follow.
+//! `afflux video`: create, upload, list, cut, follow; pulling is in [`super::pull`].
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::connect::connect;
 use super::stream::durability;
-use super::{put, tail};
+use super::{pull, put, tail};
 use crate::args::{Axis, Output, Video, VideoClip, VideoCreate, VideoList, VideoPut, VideoTail};
 use crate::pace::Pacer;
 use crate::printer::{Printer, table, usage};
@@ -30,6 +30,7 @@ pub(crate) async fn run(command: Video) -> Result<ExitCode> {
     match command {
         Video::Create(args) => create(args).await,
         Video::Put(args) => put(args).await,
+        Video::Pull(args) => pull::run(args).await,
         Video::List(args) => list(args).await,
         Video::Clip(args) => clip(args).await,
         Video::Tail(args) => follow(args).await,

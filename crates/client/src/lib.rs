@@ -39,7 +39,8 @@ pub use connect::{Client, ClientCertificate, Config, Retry, Token, Trust};
 pub use consumer::{Batch, Consumer, ConsumerEvent, ConsumerOptions, Delivered, From, Shards};
 pub use producer::{AckedBatch, AckedHook, Counts, Producer, ProducerOptions, PutError, Receipt};
 pub use video::{
-    Fetch, Follow, SessionId, Source, Spool, StateHook, TimeOrigin, Uploader, UploaderOptions,
+    Fetch, Follow, PlacedFragment, SessionId, Source, Spool, StateHook, TimeOrigin, Uploader,
+    UploaderOptions,
 };
 
 /// The error that stopped something, for one more caller.

@@ -22,7 +22,9 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 pub use fetch::{Fetch, Follow};
-pub use options::{SessionId, Source, Spool, StateHook, TimeOrigin, UploaderOptions};
+pub use options::{
+    PlacedFragment, SessionId, Source, Spool, StateHook, TimeOrigin, UploaderOptions,
+};
 use queue::Queue;
 use spool::Directory;
 
@@ -162,6 +164,38 @@ impl Uploader {
         Ok(())
     }
 
+    /// Takes a whole fragment from a source that knows itself when it was made; waits while the
+    /// spool is full. Not to be mixed with [`Uploader::push`].
+    ///
+    /// # Errors
+    /// What stopped the upload for good.
+    pub async fn push_fragment(&mut self, fragment: PlacedFragment) -> Result<()> {
+        self.init = fragment.init;
+        self.begin_at(fragment.producer_time, fragment.continuity)
+            .await?;
+        if !self.skipping {
+            let mut queue = self.shared.queue.lock();
+            fragment
+                .boxes
+                .into_iter()
+                .for_each(|piece| queue.data(piece));
+        }
+        self.shared.pushed.notify_one();
+        self.end().await
+    }
+
+    /// Whether the spool has room: if not, [`Uploader::push_fragment`] would wait, and what comes
+    /// from a live source in the meantime is better dropped.
+    ///
+    /// # Errors
+    /// What stopped the upload for good.
+    pub fn has_room(&self) -> Result<bool> {
+        if let Some(error) = self.shared.stopped.lock().as_deref() {
+            return Err(stopped("uploader", error));
+        }
+        Ok(self.shared.queue.lock().has_room())
+    }
+
     /// Says that the input is over, and waits until everything is durable; returns how many
     /// fragments of the session are.
     ///
@@ -169,11 +203,21 @@ impl Uploader {
     /// `Invalid` if the input ended inside a fragment; what stopped the upload for good.
     pub async fn finish(self) -> Result<u64> {
         let ended = self.splitter.finish().map_err(malformed);
+        let persisted = self.flush().await?;
+        ended.map(|()| persisted)
+    }
+
+    /// Waits until every whole fragment is durable; returns how many of the session are. Cancel
+    /// safe.
+    ///
+    /// # Errors
+    /// What stopped the upload for good.
+    pub async fn flush(&self) -> Result<u64> {
         let queue = &self.shared.queue;
         // What is not whole will never be durable.
         let whole = queue.lock().whole_end();
         self.until(|| queue.lock().settled() >= whole).await?;
-        ended.map(|()| self.persisted())
+        Ok(self.persisted())
     }
 
     /// The session's name.
@@ -195,7 +239,15 @@ impl Uploader {
     }
 
     async fn begin(&mut self, started: &Started) -> Result<()> {
-        let placed = self.place(started);
+        let (producer_time, continuity) = self.place(started);
+        self.begin_at(producer_time, continuity).await
+    }
+
+    async fn begin_at(
+        &mut self,
+        producer_time: ProducerTime,
+        continuity: Continuity,
+    ) -> Result<()> {
         self.skipping = self.skipped < self.skip;
         if self.skipping {
             self.skipped += 1;
@@ -204,9 +256,9 @@ impl Uploader {
         self.room().await?;
         let start = FragmentStart {
             number: 0,
-            producer_time_ms: placed.0.as_millis(),
+            producer_time_ms: producer_time.as_millis(),
             tags: self.tags.clone(),
-            discontinuity: placed.1 == Continuity::Discontinuous || self.broken,
+            discontinuity: continuity == Continuity::Discontinuous || self.broken,
         };
         self.broken = false;
         self.shared.queue.lock().begin(self.init.clone(), start);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use afflux_media::Continuity;
 use afflux_types::ProducerTime;
 use afflux_wire::message::{FragmentAck, Tag};
 use bytes::Bytes;
@@ -96,6 +97,19 @@ pub enum TimeOrigin {
     FirstIsNow,
     /// The timeline's zero was at this time.
     At(ProducerTime),
+}
+
+/// A fragment whose maker knows its place in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedFragment {
+    /// What a player needs before it: `ftyp` and `moov`.
+    pub init: Bytes,
+    /// When its first frame was made.
+    pub producer_time: ProducerTime,
+    /// Whether it goes on where the one before ended.
+    pub continuity: Continuity,
+    /// One `moof` and its `mdat`, in pieces.
+    pub boxes: Vec<Bytes>,
 }
 
 /// How video is sent.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use afflux_client::{
-    Client, Follow, From, SessionId, Source, Spool, TimeOrigin, Uploader, UploaderOptions,
+    Client, Follow, From, PlacedFragment, SessionId, Source, Spool, TimeOrigin, Uploader,
+    UploaderOptions,
 };
 use afflux_entry::Kind;
-use afflux_media::StoredFragment;
+use afflux_media::{Continuity, Event, Limits, Splitter, StoredFragment};
 use afflux_types::{ErrorKind, ProducerTime};
 use afflux_wire::message::{FragmentSelector, FragmentState};
 use bytes::Bytes;
@@ -148,6 +149,65 @@ async fn a_full_spool_makes_the_camera_wait() {
     server.shared.acks.send_replace(true);
     pushing.await.unwrap();
     assert_eq!(numbers(&server), all());
+}
+
+/// The fragments of the fixture, an hour apart, the third of them a discontinuity.
+fn placed() -> Vec<PlacedFragment> {
+    let mut splitter = Splitter::new(Limits::default());
+    splitter.push(Bytes::from_static(CAMERA));
+    let (mut placed, mut boxes, mut hour) = (Vec::new(), Vec::new(), 0);
+    while let Some(event) = splitter.poll().unwrap() {
+        match event {
+            Event::Data(data) => boxes.push(data),
+            Event::Finished { .. } => {
+                placed.push(PlacedFragment {
+                    init: splitter.init().unwrap().bytes().clone(),
+                    producer_time: ProducerTime::from_millis(hour * 3_600_000),
+                    continuity: if hour == 2 {
+                        Continuity::Discontinuous
+                    } else {
+                        Continuity::Continuous
+                    },
+                    boxes: std::mem::take(&mut boxes),
+                });
+                hour += 1;
+            }
+            Event::Init(_) | Event::Started(_) => {}
+        }
+    }
+    placed
+}
+
+#[tokio::test]
+async fn whole_fragments_are_stored_where_their_maker_placed_them() {
+    let server = serve(1);
+    let client = server.client().await;
+    server.shared.acks.send_replace(false);
+    let small = UploaderOptions {
+        spool_bytes_max: 50_000,
+        ..options(Source::Live(Spool::Memory))
+    };
+    let mut uploader = uploader(&client, small).await;
+    assert_eq!(uploader.flush().await.unwrap(), 0, "nothing to wait for");
+    let mut sent = 0;
+    for fragment in placed() {
+        if !uploader.has_room().unwrap() {
+            break;
+        }
+        uploader.push_fragment(fragment).await.unwrap();
+        sent += 1;
+    }
+    assert!((2..FRAGMENTS).contains(&sent), "{sent} fit");
+    server.shared.acks.send_replace(true);
+    for fragment in placed().into_iter().skip(sent as usize) {
+        uploader.push_fragment(fragment).await.unwrap();
+    }
+    assert_eq!(uploader.flush().await.unwrap(), u64::from(FRAGMENTS));
+    assert!(uploader.has_room().unwrap());
+    let expected: Vec<(u32, i64, bool)> = (0..FRAGMENTS)
+        .map(|number| (number, i64::from(number) * 3_600_000, number == 2))
+        .collect();
+    assert_eq!(stored(&server), expected);
 }
 
 #[tokio::test]
