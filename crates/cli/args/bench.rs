@@ -17,7 +17,10 @@ pub(crate) enum BenchWhat {
     Produce(BenchProduce),
     /// Push one shard to many consumers.
     Fanout(BenchFanout),
-    /// Upload many cameras in real time.
+    /// Record many cameras in real time, watch them live, and fetch what they recorded.
+    #[command(
+        after_help = "Examples:\n  afflux bench video\n  afflux bench video --cameras 200 --viewers 0 --seconds 60\n  afflux bench video --cameras 20 --over put-media --viewers 20"
+    )]
     Video(BenchVideo),
     /// Time from put to push at a tenth of full load.
     Latency(BenchLatency),
@@ -107,9 +110,29 @@ pub(crate) struct BenchFanout {
 pub(crate) struct BenchVideo {
     #[command(flatten)]
     pub(crate) common: BenchCommon,
-    /// Cameras at 4 Mbit/s with a key frame every two seconds.
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    pub(crate) cameras: usize,
+    /// Cameras at 4 Mbit/s with a key frame every two seconds, 30 frames a second.
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) cameras: u32,
+    /// How the cameras send.
+    #[arg(long, value_enum, default_value_t = CameraProtocol::Both)]
+    pub(crate) over: CameraProtocol,
+    /// Live viewers: one half reads `GetMedia`, the other half plays low-latency HLS.
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(..=10_000))]
+    pub(crate) viewers: u32,
+    /// Connections that fetch stored HLS segments after the cameras have ended, as fast as they can.
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(..=10_000))]
+    pub(crate) connections: u32,
+}
+
+/// How cameras send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CameraProtocol {
+    /// Fragmented MP4 over QUIC.
+    Quic,
+    /// Matroska by the Kinesis operation `PutMedia`.
+    PutMedia,
+    /// One half so, the other half so.
+    Both,
 }
 
 #[derive(Clone, Debug, Args)]

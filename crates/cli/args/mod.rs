@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 pub(crate) use bench::{
     BenchBare, BenchBareHttp, BenchCommon, BenchFanout, BenchKinesis, BenchLatency, BenchProduce,
-    BenchVideo, BenchWhat, HttpVersion,
+    BenchVideo, BenchWhat, CameraProtocol, HttpVersion,
 };
 pub(crate) use pull::{PullTransport, VideoPull};
 

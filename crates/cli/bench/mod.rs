@@ -3,6 +3,7 @@
 
 mod append;
 mod bare;
+mod bare_http;
 mod child;
 mod fanout;
 mod kinesis;
@@ -29,7 +30,7 @@ pub(crate) fn run(what: BenchWhat) -> Result<ExitCode> {
         BenchWhat::Latency(args) => latency::run(&args)?,
         BenchWhat::Kinesis(args) => kinesis::run(&args)?,
         BenchWhat::Bare(args) => bare::side(&args)?,
-        BenchWhat::BareHttp(args) => kinesis::bare_http(&args)?,
+        BenchWhat::BareHttp(args) => bare_http::serve(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

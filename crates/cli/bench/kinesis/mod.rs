@@ -6,7 +6,6 @@
 //! server that somebody else has started.
 
 mod api;
-mod bare;
 mod bodies;
 mod client;
 mod drive;
@@ -23,18 +22,16 @@ use bytes::Bytes;
 use tokio::runtime::Runtime;
 
 use self::api::{Api, Stream};
-use self::bare::Bare;
 use self::bodies::{BATCH_RECORDS, RECORD_BYTES};
 use self::client::{Signature, Target};
 use self::drive::{Driven, Load, Look, Prepared, drive};
+use super::bare_http::Bare;
 use super::child::Server;
 use super::load;
 use super::produce;
 use super::raw::{len_u64, process};
 use super::report::Report;
 use crate::args::BenchKinesis;
-
-pub(crate) use self::bare::serve as bare_http;
 
 /// Requests that `PutRecords` is measured with.
 const BATCHES: usize = 8;

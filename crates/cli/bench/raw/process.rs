@@ -48,12 +48,13 @@ pub(crate) fn forget_peak_memory() -> Result<()> {
     fs::write("/proc/self/clear_refs", "5").context("reset the peak of the memory")
 }
 
-/// The memory that the process `pid` has resident now, in bytes.
+/// The memory of the process `pid` that belongs to no file, in bytes: the page cache that it maps is
+/// not counted.
 ///
 /// # Errors
 /// If there is no such process, or it is one without memory of its own.
-pub(crate) fn memory(pid: u32) -> Result<u64> {
-    status_field(pid, "VmRSS:")
+pub(crate) fn anonymous_memory(pid: u32) -> Result<u64> {
+    status_field(pid, "RssAnon:")
 }
 
 fn status_field(pid: u32, field: &str) -> Result<u64> {
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn own_process_has_memory_and_cpu_time() {
         let pid = std::process::id();
-        assert!(peak_memory(pid).unwrap() >= memory(pid).unwrap() / 2);
+        assert!(peak_memory(pid).unwrap() >= anonymous_memory(pid).unwrap() / 2);
         assert!(cpu(pid).is_ok());
         assert!(own_cpu() > Duration::ZERO);
     }

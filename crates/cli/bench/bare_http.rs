@@ -1,11 +1,12 @@
 //! HTTP with nothing above it, by the library that the product uses, in a process of its own: reads the
-//! same requests and answers the same bytes.
+//! same requests and answers bytes of the same sizes.
 
 use std::convert::Infallible;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
 
 use anyhow::{Context, Result, ensure};
@@ -26,19 +27,25 @@ const SEND_BUFFER_BYTES: usize = 256 << 10;
 
 /// A running server; killed when dropped.
 #[derive(Debug)]
-pub(super) struct Bare {
+pub(crate) struct Bare {
     child: Child,
-    pub(super) authority: String,
+    pub(crate) authority: String,
 }
 
 impl Bare {
     /// Starts a server that answers every request with `answer` over HTTP/1.1.
-    pub(super) fn whole(answer: &Bytes) -> Result<Self> {
-        Self::start("1", std::slice::from_ref(answer))
+    pub(crate) fn whole(answer: &Bytes) -> Result<Self> {
+        Self::turns(std::slice::from_ref(answer))
+    }
+
+    /// Starts a server that answers requests over HTTP/1.1 with `answers` in turn, on each connection
+    /// from another one on.
+    pub(crate) fn turns(answers: &[Bytes]) -> Result<Self> {
+        Self::start("1", answers)
     }
 
     /// Starts a server that answers every request over HTTP/2 with `frames`, again and again.
-    pub(super) fn frames(frames: &[Bytes]) -> Result<Self> {
+    pub(crate) fn frames(frames: &[Bytes]) -> Result<Self> {
         Self::start("2", frames)
     }
 
@@ -90,15 +97,16 @@ pub(crate) fn serve(args: &BenchBareHttp) -> Result<()> {
         let authority = listener.local_addr()?.to_string();
         let mut printer = Printer::new(Output::Json);
         printer.result(&authority, String::new)?;
-        loop {
+        for number in 0.. {
             let (stream, _) = listener.accept().await.context("accept")?;
             stream.set_nodelay(true)?;
             let frames = Arc::clone(&frames);
             match args.http {
-                HttpVersion::One => tokio::spawn(whole(stream, frames)),
+                HttpVersion::One => tokio::spawn(turns(stream, frames, number)),
                 HttpVersion::Two => tokio::spawn(pushed(stream, frames)),
             };
         }
+        Ok(())
     })
 }
 
@@ -115,9 +123,11 @@ fn split(mut input: Bytes) -> Result<Vec<Bytes>> {
     Ok(frames)
 }
 
-async fn whole(stream: TcpStream, frames: Arc<[Bytes]>) {
+async fn turns(stream: TcpStream, answers: Arc<[Bytes]>, first: usize) {
+    let next = AtomicUsize::new(first);
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = frames.first().cloned().unwrap_or_default();
+        let turn = next.fetch_add(1, Ordering::Relaxed) % answers.len().max(1);
+        let answer = answers.get(turn).cloned().unwrap_or_default();
         async move {
             read(request.into_body()).await?;
             Ok::<_, hyper::Error>(Response::new(Full::new(answer)))
