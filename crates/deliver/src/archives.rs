@@ -18,8 +18,6 @@ use crate::status::{ArchiveStatus, Status};
 
 /// Where the engine keeps the settings, by stream.
 const NAMESPACE: &str = "archive";
-/// Settings that are read at a time.
-const PAGE: usize = 1_000;
 
 /// The archives of an engine's streams, at most one for each; a cheap handle.
 ///
@@ -60,22 +58,11 @@ impl Archives {
             running: Mutex::default(),
             changes: Arc::default(),
         }));
-        let mut after: Option<String> = None;
-        loop {
-            let page = archives
-                .0
-                .engine
-                .settings()
-                .list(NAMESPACE, after.as_deref(), PAGE)?;
-            let Some((last, _)) = page.last() else {
-                return Ok(archives);
-            };
-            after = Some(last.clone());
-            for (stream, stored) in &page {
-                let settings = ArchiveSettings::decode(stored)?;
-                archives.start(StreamName::new(stream)?, settings);
-            }
+        for (stream, stored) in archives.0.engine.settings().rows(NAMESPACE)? {
+            let settings = ArchiveSettings::decode(&stored)?;
+            archives.start(StreamName::new(&stream)?, settings);
         }
+        Ok(archives)
     }
 
     /// Archives a stream from its oldest record on, or from where its archive in the same directory

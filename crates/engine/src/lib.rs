@@ -13,6 +13,7 @@
 //! - Async methods never wait for a disk on the caller's thread, but for what was just written.
 #![forbid(unsafe_code)]
 
+mod book;
 mod catalog;
 mod consumer;
 mod engine;
@@ -34,11 +35,12 @@ mod stream;
 
 pub use afflux_log::{Durability, FileSystem, Slice, VolumeOptions, VolumeStats, Watermarks};
 
+pub use book::StreamBook;
 pub use engine::{Engine, EngineOptions};
 pub use fanout::{Event, From, Subscription};
 pub use fault::{Moved, Throttled};
 pub use seal::{Encryption, KeyFault, Keyring};
-pub use settings::Settings;
+pub use settings::{Row, RowError, Settings, random, read_row};
 pub use shard::producers::{PRODUCER_WINDOW_ENTRIES, PRODUCERS_MAX};
 pub use shard::{Accepted, Admission, Shard};
 pub use stats::{EngineStats, StreamStats};

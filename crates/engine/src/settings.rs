@@ -3,10 +3,12 @@
 //! The engine does not look at the values. It keeps them in its catalog so that a data directory has
 //! one transactional file, not two.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
 use afflux_types::{Error, ErrorKind, Result};
+use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::catalog::{Catalog, Table, Write, damaged, key};
 
@@ -16,6 +18,26 @@ const NAMESPACE_BYTES_MAX: usize = 64;
 const KEY_BYTES_MAX: usize = 512;
 /// Bytes in a value: settings are read whole, into memory.
 const VALUE_BYTES_MAX: usize = 1 << 20;
+/// Rows that are read at once.
+const PAGE: usize = 1_000;
+
+/// What lies in a setting.
+pub trait Row: Sized + Send + Sync {
+    /// The value of the setting.
+    ///
+    /// # Errors
+    /// If it has no form.
+    fn to_row(&self) -> Result<Vec<u8>, RowError>;
+
+    /// Reads the value of a setting.
+    ///
+    /// # Errors
+    /// If it is not what [`Row::to_row`] writes.
+    fn from_row(row: &[u8]) -> Result<Self, RowError>;
+}
+
+/// Why a row could not be written or read.
+pub type RowError = Box<dyn StdError + Send + Sync>;
 
 /// The settings of a data directory; a cheap handle.
 #[derive(Clone)]
@@ -99,6 +121,69 @@ impl Settings {
             })
             .collect()
     }
+
+    /// Every key with its value, in the order of the keys.
+    ///
+    /// # Errors
+    /// As [`Settings::put`].
+    pub fn rows(&self, namespace: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut rows: Vec<(String, Vec<u8>)> = Vec::new();
+        loop {
+            let after = rows.last().map(|(key, _)| key.as_str());
+            let page = self.list(namespace, after, PAGE)?;
+            if page.is_empty() {
+                return Ok(rows);
+            }
+            rows.extend(page);
+        }
+    }
+
+    /// Inserts or replaces a row, durably.
+    ///
+    /// # Errors
+    /// As [`Settings::put`]; `Internal` if the row has no form.
+    pub async fn put_row(&self, namespace: &str, key: &str, row: &impl Row) -> Result<()> {
+        let value = row.to_row();
+        let value = value.map_err(|error| {
+            Error::internal(format!("write the setting {key:?} of {namespace}")).with_source(error)
+        })?;
+        self.put(namespace, key, &value).await
+    }
+
+    /// A random value that is made the first time that somebody asks for it.
+    ///
+    /// # Errors
+    /// As [`Settings::put`]; `Unavailable` if the system has no random bytes.
+    pub async fn secret(&self, namespace: &str, key: &str) -> Result<[u8; 32]> {
+        let stored = self.get(namespace, key)?;
+        if let Some(secret) = stored.and_then(|stored| stored.try_into().ok()) {
+            return Ok(secret);
+        }
+        let mut secret = [0; 32];
+        random(&mut secret)?;
+        self.put(namespace, key, &secret).await?;
+        Ok(secret)
+    }
+}
+
+/// Reads a row that [`Settings::rows`] gave.
+///
+/// # Errors
+/// `DataLoss` if it cannot be read.
+pub fn read_row<R: Row>(namespace: &str, key: &str, row: &[u8]) -> Result<R> {
+    R::from_row(row).map_err(|error| {
+        let message = format!("the setting {key:?} of {namespace} is damaged");
+        Error::new(ErrorKind::DataLoss, message).with_source(error)
+    })
+}
+
+/// Fills `bytes` with random ones.
+///
+/// # Errors
+/// `Unavailable` if the system has none.
+pub fn random(bytes: &mut [u8]) -> Result<()> {
+    let filled = SystemRandom::new().fill(bytes);
+    filled.map_err(|_| Error::unavailable("the system has no random bytes"))
 }
 
 impl fmt::Debug for Settings {

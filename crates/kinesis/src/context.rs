@@ -15,7 +15,7 @@ use afflux_types::{Clock, ConsumerName, ErrorKind, Result, ServerTime, ShardId, 
 use parking_lot::Mutex;
 
 use crate::Options;
-use crate::attributes::{Attributes, Book, random, token_key};
+use crate::attributes::{Attributes, Book, token_key};
 use crate::rate::Rates;
 use crate::record::State;
 use crate::scale::Scaling;
@@ -53,7 +53,7 @@ impl Context {
     pub(crate) async fn open(engine: Engine, clock: Clock, options: Options) -> Result<Self> {
         let key = token_key(&engine).await?;
         let mut seed = [0; 8];
-        random(&mut seed)?;
+        afflux_engine::random(&mut seed)?;
         Ok(Self {
             sealer: Sealer::new(&key, u64::from_be_bytes(seed)),
             book: Book::open(&engine).await?,

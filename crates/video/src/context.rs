@@ -12,7 +12,7 @@ use afflux_types::{Clock, ErrorKind, Result, ServerTime, StreamName};
 use ring::digest::{SHA256, digest};
 
 use crate::Options;
-use crate::attributes::{Attributes, Book, random, token_key};
+use crate::attributes::{Attributes, Book, token_key};
 use crate::library::Library;
 use crate::{put, session};
 
@@ -52,7 +52,7 @@ impl Context {
     ) -> Result<Self> {
         let key = token_key(&engine).await?;
         let mut seed = [0; 8];
-        random(&mut seed)?;
+        afflux_engine::random(&mut seed)?;
         Ok(Self {
             sealer: Sealer::new(&key, u64::from_be_bytes(seed)),
             book: Book::open(&engine).await?,

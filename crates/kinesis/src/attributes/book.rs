@@ -5,62 +5,57 @@ use std::sync::Arc;
 
 use afflux_aws::kinesis::Error;
 use afflux_aws::kinesis::values::StreamMode;
-use afflux_engine::{ConsumerDescription, Engine, Settings, StreamDescription};
-use afflux_types::{ErrorKind, Result, StreamName};
-use parking_lot::RwLock;
-use ring::rand::{SecureRandom as _, SystemRandom};
-
-use super::key::{
-    ACCOUNT, ConsumerKey, Found, Here, TOKEN, consumer_key, consumer_of, intent_key, stream_key,
+use afflux_engine::{
+    ConsumerDescription, Engine, Row, Settings, StreamBook, StreamDescription, read_row,
 };
+use afflux_types::{Result, StreamName};
+use parking_lot::RwLock;
+
+use super::key::{ACCOUNT, ConsumerKey, Consumers, TOKEN, consumer_key, consumer_of};
 use super::{Account, Attributes, ConsumerAttributes};
 use crate::context::service_error;
 use crate::resource::Kept;
 
 const NAMESPACE: &str = "kinesis";
-/// Rows that are read at once.
-const PAGE: usize = 1_000;
 
-/// All attributes.
+/// All attributes, with failures in the service's words.
 #[derive(Debug)]
 pub(crate) struct Book {
     settings: Settings,
-    streams: RwLock<BTreeMap<u64, Arc<Attributes>>>,
+    streams: StreamBook<Attributes>,
     consumers: RwLock<BTreeMap<ConsumerKey, Arc<ConsumerAttributes>>>,
     account: RwLock<Account>,
-    /// Held while something changes, until it is durable and visible.
+    /// Held while something of a consumer or the account changes, until it is durable and visible.
     turns: tokio::sync::Mutex<()>,
 }
 
 impl Book {
     /// Reads all rows, and removes those of what is no more.
     pub(crate) async fn open(engine: &Engine) -> Result<Self> {
-        let here = Here::of(engine);
-        let book = Self {
-            streams: RwLock::default(),
-            consumers: RwLock::default(),
-            account: RwLock::default(),
-            turns: tokio::sync::Mutex::default(),
-            settings: engine.settings(),
-        };
-        let rows = book.rows()?;
+        let settings = engine.settings();
+        let rows = settings.rows(NAMESPACE)?;
+        let here = Consumers::of(engine);
+        let (mut consumers, mut account) = (BTreeMap::new(), Account::default());
         for (key, row) in &rows {
-            let mut found = here.find(key);
-            if let Found::Intent(id) = found {
-                let noted = stream_key(id);
-                if rows.iter().any(|(key, _)| *key == noted) {
-                    found = Found::Orphan;
-                } else {
-                    // The program ended after it had made the stream, before it could note the rest.
-                    book.settings.put(NAMESPACE, &noted, row).await?;
-                }
+            if key == ACCOUNT {
+                account = read_row(NAMESPACE, key, row)?;
             }
-            book.take(&found, key, row)?;
-            if matches!(found, Found::Orphan | Found::Intent(_)) {
-                book.settings.delete(NAMESPACE, key).await?;
+            match here.find(key) {
+                Some(Some(consumer)) => {
+                    let known = read_row(NAMESPACE, key, row)?;
+                    consumers.insert(consumer, Arc::new(known));
+                }
+                Some(None) => settings.delete(NAMESPACE, key).await?,
+                None => {}
             }
         }
-        Ok(book)
+        Ok(Self {
+            streams: StreamBook::open(engine, NAMESPACE, &rows).await?,
+            settings,
+            consumers: RwLock::new(consumers),
+            account: RwLock::new(account),
+            turns: tokio::sync::Mutex::default(),
+        })
     }
 
     /// What is known of a stream.
@@ -89,15 +84,8 @@ impl Book {
         stream: &StreamDescription,
         change: impl FnOnce(&mut Attributes) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let _turn = self.turns.lock().await;
-        let before = self.of_id(stream.id);
-        let mut after = Attributes::clone(&before);
-        let answer = change(&mut after)?;
-        if after != *before {
-            self.put(&stream_key(stream.id), after.to_row()).await?;
-            self.streams.write().insert(stream.id, Arc::new(after));
-        }
-        Ok(answer)
+        let changed = self.streams.change(stream.id, change).await;
+        changed.map_err(|error| service_error(&error))?
     }
 
     /// Changes what is known of a consumer; if `change` refuses, nothing is.
@@ -113,7 +101,7 @@ impl Book {
         let answer = change(&mut after)?;
         if after != *before {
             let key = consumer_of(stream.id, consumer);
-            self.put(&consumer_key(&key), after.to_row()).await?;
+            self.put(&consumer_key(&key), &after).await?;
             self.consumers.write().insert(key, Arc::new(after));
         }
         Ok(answer)
@@ -129,46 +117,35 @@ impl Book {
         let mut after = before;
         let answer = change(&mut after)?;
         if after != before {
-            self.put(ACCOUNT, after.to_row()).await?;
+            self.put(ACCOUNT, &after).await?;
             *self.account.write() = after;
         }
         Ok(answer)
     }
 
-    /// Notes what a stream is to have before it is made, so that a crash in between loses nothing.
+    /// As [`StreamBook::intend`].
     pub(crate) async fn intend(&self, name: &StreamName, new: &Attributes) -> Result<(), Error> {
-        if *new == Attributes::default() {
-            return Ok(());
-        }
-        self.put(&intent_key(name), new.to_row()).await
+        let intended = self.streams.intend(name, new).await;
+        intended.map_err(|error| service_error(&error))
     }
 
-    /// Ends what [`Book::intend`] began: with the stream, or without it.
+    /// As [`StreamBook::settle`].
     pub(crate) async fn settle(
         &self,
         name: &StreamName,
         new: Attributes,
         made: Option<&StreamDescription>,
     ) -> Result<(), Error> {
-        if new == Attributes::default() {
-            return Ok(());
-        }
-        if let Some(stream) = made {
-            self.change(stream, |attributes| {
-                *attributes = new;
-                Ok(())
-            })
-            .await?;
-        }
-        self.delete(&intent_key(name)).await
+        let made = made.map(|stream| stream.id);
+        let settled = self.streams.settle(name, new, made).await;
+        settled.map_err(|error| service_error(&error))
     }
 
     /// Forgets a stream that was deleted, and its consumers.
     pub(crate) async fn forget(&self, stream: &StreamDescription) -> Result<(), Error> {
+        let forgotten = self.streams.forget(stream.id).await;
+        forgotten.map_err(|error| service_error(&error))?;
         let _turn = self.turns.lock().await;
-        if self.streams.write().remove(&stream.id).is_some() {
-            self.delete(&stream_key(stream.id)).await?;
-        }
         let consumers: Vec<ConsumerKey> = {
             let consumers = self.consumers.read();
             let of_stream = (stream.id, String::new(), i64::MIN)..;
@@ -201,31 +178,22 @@ impl Book {
 
     /// The streams in on-demand mode, by their ids.
     pub(crate) fn on_demand(&self) -> BTreeMap<u64, Arc<Attributes>> {
-        let streams = self.streams.read();
-        let on_demand = streams
-            .iter()
-            .filter(|(_, attributes)| attributes.mode == StreamMode::OnDemand);
-        on_demand
-            .map(|(id, known)| (*id, Arc::clone(known)))
-            .collect()
+        self.streams
+            .all(|attributes| attributes.mode == StreamMode::OnDemand)
     }
 
     /// The policy of the stream of an id.
     pub(crate) fn policy_of(&self, stream: u64) -> Option<Kept> {
-        self.streams.read().get(&stream)?.policy.clone()
+        self.streams.get(stream)?.policy.clone()
     }
 
     /// What is known of the stream of an id.
     pub(crate) fn of_id(&self, stream: u64) -> Arc<Attributes> {
-        let streams = self.streams.read();
-        streams.get(&stream).cloned().unwrap_or_default()
+        self.streams.of(stream)
     }
 
-    async fn put(&self, key: &str, row: serde_json::Result<Vec<u8>>) -> Result<(), Error> {
-        let row = row.map_err(|error| {
-            service_error(&afflux_types::Error::internal("write attributes").with_source(error))
-        })?;
-        let put = self.settings.put(NAMESPACE, key, &row).await;
+    async fn put(&self, key: &str, row: &impl Row) -> Result<(), Error> {
+        let put = self.settings.put_row(NAMESPACE, key, row).await;
         put.map_err(|error| service_error(&error))
     }
 
@@ -233,59 +201,9 @@ impl Book {
         let delete = self.settings.delete(NAMESPACE, key).await;
         delete.map_err(|error| service_error(&error))
     }
-
-    fn rows(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut rows: Vec<(String, Vec<u8>)> = Vec::new();
-        loop {
-            let after = rows.last().map(|(key, _)| key.as_str());
-            let page = self.settings.list(NAMESPACE, after, PAGE)?;
-            if page.is_empty() {
-                return Ok(rows);
-            }
-            rows.extend(page);
-        }
-    }
-
-    /// Takes a row into memory.
-    fn take(&self, found: &Found, key: &str, row: &[u8]) -> Result<()> {
-        match found {
-            Found::Stream(id) | Found::Intent(id) => {
-                let attributes = Arc::new(read(key, Attributes::from_row(row))?);
-                self.streams.write().insert(*id, attributes);
-            }
-            Found::Consumer(consumer) => {
-                let attributes = Arc::new(read(key, ConsumerAttributes::from_row(row))?);
-                self.consumers.write().insert(consumer.clone(), attributes);
-            }
-            Found::Account => *self.account.write() = read(key, Account::from_row(row))?,
-            Found::Orphan | Found::Other => {}
-        }
-        Ok(())
-    }
-}
-
-fn read<T>(key: &str, row: serde_json::Result<T>) -> Result<T> {
-    row.map_err(|error| {
-        let message = format!("the setting {key:?} of {NAMESPACE} is damaged");
-        afflux_types::Error::new(ErrorKind::DataLoss, message).with_source(error)
-    })
 }
 
 /// What seals iterators and paging tokens of this data directory; made the first time.
 pub(crate) async fn token_key(engine: &Engine) -> Result<[u8; 32]> {
-    let settings = engine.settings();
-    let stored = settings.get(NAMESPACE, TOKEN)?;
-    if let Some(key) = stored.and_then(|stored| stored.try_into().ok()) {
-        return Ok(key);
-    }
-    let mut key = [0; 32];
-    random(&mut key)?;
-    settings.put(NAMESPACE, TOKEN, &key).await?;
-    Ok(key)
-}
-
-/// Fills `bytes` with random ones.
-pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
-    let filled = SystemRandom::new().fill(bytes);
-    filled.map_err(|_| afflux_types::Error::unavailable("the system has no random bytes"))
+    engine.settings().secret(NAMESPACE, TOKEN).await
 }

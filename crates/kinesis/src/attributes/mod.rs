@@ -2,9 +2,9 @@
 //!
 //! # Shape
 //! One row of the engine's settings for each stream, consumer and account whose attributes are not
-//! the defaults; a stream that another door made has none. Rows are found by the stream's id and the
-//! consumer's time of registration, which are never reused, so that nothing inherits from something
-//! that had its name. Everything is in memory too: reads look at no disk.
+//! the defaults: [`StreamBook`](afflux_engine::StreamBook) says what holds of those of streams. Rows of
+//! consumers are found by the stream's id and the time of registration, which are never reused, so that
+//! nothing inherits from something that had its name. Everything is in memory too: reads look at no disk.
 //!
 //! # Invariants
 //! - A change is visible once it is durable, and changes happen one after another.
@@ -14,7 +14,7 @@ mod book;
 mod key;
 mod row;
 
-pub(crate) use book::{Book, random, token_key};
+pub(crate) use book::{Book, token_key};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

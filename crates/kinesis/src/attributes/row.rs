@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use afflux_aws::kinesis::values::{MetricName, RecordDistributionStrategy, StreamMode};
+use afflux_engine::{Row, RowError};
 use afflux_types::ServerTime;
 use serde::{Deserialize, Serialize};
 
@@ -43,9 +44,9 @@ struct AccountRow {
     ended_ms: Option<i64>,
 }
 
-impl Attributes {
-    pub(super) fn to_row(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&StreamRow {
+impl Row for Attributes {
+    fn to_row(&self) -> Result<Vec<u8>, RowError> {
+        Ok(serde_json::to_vec(&StreamRow {
             mode: self.mode.as_str().to_owned(),
             distribution: self.distribution.as_str().to_owned(),
             warm_mibps: self.warm_mibps,
@@ -54,10 +55,10 @@ impl Attributes {
             policy: self.policy.as_ref().map(document),
             scalings_ms: millis(&self.scalings),
             mode_changes_ms: millis(&self.mode_changes),
-        })
+        })?)
     }
 
-    pub(super) fn from_row(row: &[u8]) -> serde_json::Result<Self> {
+    fn from_row(row: &[u8]) -> Result<Self, RowError> {
         let row: StreamRow = serde_json::from_slice(row)?;
         Ok(Self {
             mode: StreamMode::from_word(&row.mode).unwrap_or(StreamMode::Provisioned),
@@ -77,15 +78,15 @@ impl Attributes {
     }
 }
 
-impl ConsumerAttributes {
-    pub(super) fn to_row(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&ConsumerRow {
+impl Row for ConsumerAttributes {
+    fn to_row(&self) -> Result<Vec<u8>, RowError> {
+        Ok(serde_json::to_vec(&ConsumerRow {
             tags: self.tags.clone(),
             policy: self.policy.as_ref().map(document),
-        })
+        })?)
     }
 
-    pub(super) fn from_row(row: &[u8]) -> serde_json::Result<Self> {
+    fn from_row(row: &[u8]) -> Result<Self, RowError> {
         let row: ConsumerRow = serde_json::from_slice(row)?;
         Ok(Self {
             tags: row.tags,
@@ -94,17 +95,17 @@ impl ConsumerAttributes {
     }
 }
 
-impl Account {
-    pub(super) fn to_row(self) -> serde_json::Result<Vec<u8>> {
+impl Row for Account {
+    fn to_row(&self) -> Result<Vec<u8>, RowError> {
         let Commitment { started, ended } = self.commitment.unwrap_or_default();
-        serde_json::to_vec(&AccountRow {
+        Ok(serde_json::to_vec(&AccountRow {
             committed: self.commitment.is_some(),
             started_ms: Some(started.as_millis()),
             ended_ms: ended.map(ServerTime::as_millis),
-        })
+        })?)
     }
 
-    pub(super) fn from_row(row: &[u8]) -> serde_json::Result<Self> {
+    fn from_row(row: &[u8]) -> Result<Self, RowError> {
         let row: AccountRow = serde_json::from_slice(row)?;
         let commitment = row.committed.then(|| Commitment {
             started: ServerTime::from_millis(row.started_ms.unwrap_or_default()),

@@ -47,8 +47,6 @@ const ROUND_MIN: Duration = Duration::from_secs(1);
 /// How often the peaks of a stream are written, if they change.
 const SAVE: Duration = Duration::from_secs(60);
 const NAMESPACE: &str = "kinesis-peaks";
-/// Rows that are read at once.
-const PAGE: usize = 1_000;
 
 /// What is measured of on-demand streams.
 #[derive(Debug, Default)]
@@ -223,17 +221,12 @@ async fn carry_out(to: &Context, stream: &StreamSummary, steps: &[Step]) -> Resu
 async fn tidy(engine: &Engine, streams: &[StreamSummary]) -> Result<()> {
     let here: BTreeSet<String> = streams.iter().map(|stream| row_key(stream.id)).collect();
     let settings = engine.settings();
-    let mut after: Option<String> = None;
-    loop {
-        let page = settings.list(NAMESPACE, after.as_deref(), PAGE)?;
-        let Some((last, _)) = page.last() else {
-            return Ok(());
-        };
-        after = Some(last.clone());
-        for (key, _) in page.iter().filter(|(key, _)| !here.contains(key)) {
-            settings.delete(NAMESPACE, key).await?;
+    for (key, _) in settings.rows(NAMESPACE)? {
+        if !here.contains(&key) {
+            settings.delete(NAMESPACE, &key).await?;
         }
     }
+    Ok(())
 }
 
 fn row_key(stream: u64) -> String {

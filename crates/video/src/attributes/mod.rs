@@ -1,19 +1,11 @@
 //! What only this API knows of streams.
 //!
-//! # Shape
-//! One row of the engine's settings for each stream whose attributes are not the defaults; a stream
-//! that another door made has none. Rows are found by the stream's id, which is never reused, so that
-//! nothing inherits from a stream that had its name. Everything is in memory too: reads look at no
-//! disk.
-//!
-//! # Invariants
-//! - A change is visible once it is durable, and changes happen one after another.
-//! - Rows of streams that other doors deleted are removed at open.
+//! Rows of the engine's settings: [`StreamBook`](afflux_engine::StreamBook) says what holds of them.
 
 mod book;
 mod row;
 
-pub(crate) use book::{Book, random, token_key};
+pub(crate) use book::{Book, token_key};
 
 use std::collections::BTreeMap;
 

@@ -12,6 +12,7 @@ use afflux_aws::video::input::{
 use afflux_aws::video::values::{
     ConfigurationStatus, DefaultStorageTier, Format, ImageSelectorType,
 };
+use afflux_engine::{Row, RowError};
 use serde::{Deserialize, Serialize};
 
 use super::Attributes;
@@ -53,9 +54,9 @@ struct ImagesRow {
     height: Option<u32>,
 }
 
-impl Attributes {
-    pub(super) fn to_row(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&StreamRow {
+impl Row for Attributes {
+    fn to_row(&self) -> Result<Vec<u8>, RowError> {
+        Ok(serde_json::to_vec(&StreamRow {
             device_name: self.device_name.clone(),
             media_type: self.media_type.clone(),
             tags: self.tags.clone(),
@@ -63,10 +64,10 @@ impl Attributes {
             notification: self.notification.as_ref().map(NotificationRow::of),
             images: self.images.as_ref().map(ImagesRow::of),
             changes: self.changes,
-        })
+        })?)
     }
 
-    pub(super) fn from_row(row: &[u8]) -> serde_json::Result<Self> {
+    fn from_row(row: &[u8]) -> Result<Self, RowError> {
         let row: StreamRow = serde_json::from_slice(row)?;
         Ok(Self {
             device_name: row.device_name,

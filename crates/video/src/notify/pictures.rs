@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use afflux_aws::video::input::ImageGenerationConfiguration;
 use afflux_aws::video::values::{ConfigurationStatus, Format, ImageSelectorType};
+use afflux_engine::random;
 use afflux_media::StoredFragment;
 use afflux_types::{Error, Result};
 use bytes::Bytes;
 
 use super::{IMAGE_PREFIX, Notice};
-use crate::attributes::random;
 use crate::context::{Context, Known};
 use crate::images::{Look, Maker};
 use crate::library::{Found, entries};
