@@ -1,26 +1,10 @@
 """The quick start of the AWS CLI, as it is written everywhere."""
 
 import base64
-import json
-import os
-import subprocess
-import sys
-
-from conftest import ACCESS_KEY, SECRET
 
 
 def aws(server, *arguments):
-    environment = {
-        **os.environ,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL_KINESIS": f"http://{server.http}",
-    }
-    command = [os.path.join(os.path.dirname(sys.executable), "aws"), "kinesis", *arguments]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout) if ran.stdout.strip() else None
+    return server.aws("kinesis", *arguments)
 
 
 def test_the_quick_start_runs_as_written(either):

@@ -1,12 +1,12 @@
 """Encryption at rest through boto3: what is on the disk, and what a missing or wrong key costs."""
 
 import os
-import pathlib
 
-import botocore.exceptions
 import pytest
 
-import conftest
+import support.records
+from support.expect import refused
+from support.server import Server
 
 STREAM = "sealed"
 
@@ -29,10 +29,8 @@ def write_key(directory, name, digits):
 
 @pytest.fixture
 def server(tmp_path, keyring):
-    environment = {"AFFLUX_ENCRYPTION_KEYRING": str(keyring)}
-    server = conftest.Server(tmp_path, environment=environment)
-    yield server
-    server.stop()
+    with Server(tmp_path, environment={"AFFLUX_ENCRYPTION_KEYRING": str(keyring)}) as server:
+        yield server
 
 
 def put(client, first, count):
@@ -46,34 +44,20 @@ def put(client, first, count):
 
 def read(client):
     """The numbers of all records from the trim horizon, and their kinds of encryption."""
-    iterator = client.get_shard_iterator(
-        StreamName=STREAM, ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON"
-    )["ShardIterator"]
     found = []
-    while True:
-        answer = client.get_records(ShardIterator=iterator)
-        for record in answer["Records"]:
-            text = record["Data"].decode()
-            number = int(text.split("-")[1])
-            assert text == f"secret-{number}-" * 20
-            found.append((number, record.get("EncryptionType")))
-        if not answer["Records"] and answer["MillisBehindLatest"] == 0:
-            return found
-        iterator = answer["NextShardIterator"]
+    for record in support.records.read(client, STREAM, "shardId-000000000000"):
+        text = record["Data"].decode()
+        number = int(text.split("-")[1])
+        assert text == f"secret-{number}-" * 20
+        found.append((number, record.get("EncryptionType")))
+    return found
 
 
 def on_disk(server, text):
     """Whether any file of the data directory holds `text`."""
-    data = pathlib.Path(server.directory) / "data"
-    files = [path for path in data.rglob("*") if path.is_file()]
+    files = [path for path in (server.directory / "data").rglob("*") if path.is_file()]
     assert files
     return any(text in path.read_bytes() for path in files)
-
-
-def refusal(call, *arguments, **members):
-    with pytest.raises(botocore.exceptions.ClientError) as refused:
-        call(*arguments, **members)
-    return refused.value.response["Error"]["Code"]
 
 
 def test_from_the_switch_on_nothing_plain_reaches_the_disk_and_the_past_stays_readable(server):
@@ -116,15 +100,13 @@ def test_a_missing_or_wrong_key_is_a_clear_error_and_never_plain_data(server, ke
     server.kill()
     os.rename(keyring / "one.key", keyring / "elsewhere")
     server.start(server.http)
-    assert refusal(read, client) == "KMSNotFoundException"
-    assert refusal(client.put_record, StreamName=STREAM, Data=b"x", PartitionKey="k") == (
-        "KMSNotFoundException"
-    )
+    refused("KMSNotFoundException", read, client)
+    refused("KMSNotFoundException", client.put_record, StreamName=STREAM, Data=b"x", PartitionKey="k")
 
     server.kill()
     write_key(keyring, "one", "2" * 64)
     server.start(server.http)
-    assert refusal(read, client) == "KMSInvalidStateException"
+    refused("KMSInvalidStateException", read, client)
 
     server.kill()
     os.rename(keyring / "elsewhere", keyring / "one.key")
@@ -137,5 +119,5 @@ def test_keys_that_do_not_exist_are_refused(server):
     client.create_stream(StreamName=STREAM, ShardCount=1)
     start = client.start_stream_encryption
     members = dict(StreamName=STREAM, EncryptionType="KMS")
-    assert refusal(start, **members, KeyId="two") == "KMSNotFoundException"
-    assert refusal(start, **members, KeyId="../one") == "InvalidArgumentException"
+    refused("KMSNotFoundException", start, **members, KeyId="two")
+    refused("InvalidArgumentException", start, **members, KeyId="../one")

@@ -4,12 +4,11 @@ untouched, and `afflux tail` and archives take them apart."""
 import hashlib
 import json
 import pathlib
-import subprocess
-import time
 
 from aws_kinesis_agg.aggregator import RecordAggregator
-from conftest import BINARY
-from test_kinesis_records import read
+
+from support.expect import eventually
+from support.records import read
 
 MAGIC = bytes.fromhex("f3899ac2")
 ROUNDS = 6
@@ -23,16 +22,9 @@ def aggregate(*parts):
     return aggregator.clear_and_get().get_contents()[2]
 
 
-def afflux(server, *arguments):
-    command = [BINARY, *arguments, "--server", server.ready["quic"]]
-    ran = subprocess.run(command, capture_output=True, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
-
 def tail(server, *arguments):
     start = ["--from", "trim-horizon", "--no-follow", "--output", "json"]
-    return [json.loads(line) for line in afflux(server, "tail", "s", *start, *arguments).splitlines()]
+    return [json.loads(line) for line in server.afflux("tail", "s", *start, *arguments).splitlines()]
 
 
 def seen(line):
@@ -43,17 +35,18 @@ def seen(line):
 
 def add(server, directory, file_bytes):
     settings = ["--compression", "none", "--file-bytes", str(file_bytes), "--file-seconds", "1"]
-    afflux(server, "archive", "add", "s", str(directory), *settings)
+    server.afflux("archive", "add", "s", directory, *settings)
 
 
 def archived(server, directory, records):
     """The archive's lines once it has `records` of the stream, and its manifest is true."""
-    there = 0
-    while there < records:
-        [status] = json.loads(afflux(server, "archive", "list", "--output", "json"))
-        there = status["records"]
-        time.sleep(0.02)
-    assert there == records
+
+    def count():
+        [status] = json.loads(server.afflux("archive", "list", "--output", "json"))
+        return status["records"]
+
+    eventually(lambda: count() >= records, f"{records} records are archived")
+    assert count() == records
     [manifest] = pathlib.Path(directory).glob("s/*/manifest.jsonl")
     found = []
     for listed in map(json.loads, manifest.read_text().splitlines()):
@@ -98,7 +91,7 @@ def test_aggregates_pass_untouched_and_are_taken_apart(own_server, tmp_path):
     # The limit counts what is printed.
     assert tail(own_server, "--limit", "3") == lines[:3]
     text = ["tail", "s", "--from", "trim-horizon", "--no-follow", "--limit", "4"]
-    assert afflux(own_server, *text) == b"before\none\ntwo\n\n\n"
+    assert own_server.afflux(*text) == b"before\none\ntwo\n\n\n"
 
     directory = tmp_path / "archive"
     directory.mkdir()

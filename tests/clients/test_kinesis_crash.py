@@ -4,7 +4,7 @@ import threading
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from test_kinesis_records import read
+from support.records import read
 
 ROUNDS = 50
 WRITERS = 3

@@ -5,8 +5,8 @@ import threading
 import botocore.config
 import pytest
 
-from conftest import Server
-from test_kinesis_records import read
+from support.records import read, shards
+from support.server import Server
 
 KEYS = 250
 # Records after which a shard should have been split long ago: two minutes of all that one takes.
@@ -16,9 +16,8 @@ PATIENCE = 120_000
 @pytest.fixture
 def throttled(tmp_path):
     """A server with the limits of AWS."""
-    server = Server(tmp_path, environment={"AFFLUX_KINESIS_THROTTLED": "true"})
-    yield server
-    server.stop()
+    with Server(tmp_path, environment={"AFFLUX_KINESIS_THROTTLED": "true"}) as server:
+        yield server
 
 
 class Writer(threading.Thread):
@@ -46,10 +45,6 @@ class Writer(threading.Thread):
                 assert error in (None, "ProvisionedThroughputExceededException")
                 self.taken[key] += error is None
                 self.throttled += error is not None
-
-
-def shards(kinesis, stream):
-    return kinesis.list_shards(StreamName=stream)["Shards"]
 
 
 def test_an_on_demand_stream_grows_under_load_and_a_provisioned_one_does_not(throttled):

@@ -5,30 +5,9 @@ import hashlib
 import time
 
 import pytest
-from botocore.exceptions import ClientError
 
-
-def shards(kinesis, stream):
-    return kinesis.list_shards(StreamName=stream)["Shards"]
-
-
-def iterator(kinesis, stream, shard, kind="TRIM_HORIZON", **more):
-    return kinesis.get_shard_iterator(
-        StreamName=stream, ShardId=shard, ShardIteratorType=kind, **more
-    )["ShardIterator"]
-
-
-def read(kinesis, stream, shard, kind="TRIM_HORIZON", **more):
-    """Every record of a shard that is there now."""
-    at = iterator(kinesis, stream, shard, kind, **more)
-    records = []
-    while at:
-        answer = kinesis.get_records(ShardIterator=at)
-        records += answer["Records"]
-        at = answer.get("NextShardIterator")
-        if not answer["Records"] and answer["MillisBehindLatest"] == 0:
-            break
-    return records
+from support.expect import refused
+from support.records import iterator, read, shards
 
 
 def test_records_come_back_in_order_from_the_shard_of_their_hash(kinesis, stream):
@@ -114,18 +93,11 @@ def test_a_limit_pages_without_loss(kinesis, stream):
     assert pages == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
 
 
-def refused(code, call, **arguments):
-    with pytest.raises(ClientError) as raised:
-        call(**arguments)
-    assert raised.value.response["Error"]["Code"] == code, raised.value
-    return raised.value.response["Error"]["Message"]
-
-
 def test_bad_requests_say_what_is_wrong(kinesis, stream):
     shard = shards(kinesis, stream)[0]["ShardId"]
     assert "not found" in refused(
         "ResourceNotFoundException", kinesis.put_record, StreamName="none", PartitionKey="k", Data=b""
-    )
+    ).message
     refused("ResourceNotFoundException", kinesis.get_shard_iterator,
             StreamName=stream, ShardId="shardId-000000009999", ShardIteratorType="LATEST")
     refused("InvalidArgumentException", kinesis.get_records, ShardIterator="A" * 200)
@@ -133,7 +105,10 @@ def test_bad_requests_say_what_is_wrong(kinesis, stream):
     raw = bytearray(base64.b64decode(at))
     raw[len(raw) // 2] ^= 1
     refused("InvalidArgumentException", kinesis.get_records, ShardIterator=base64.b64encode(bytes(raw)).decode())
-    message = refused("ValidationException", kinesis.put_record, StreamName=stream, PartitionKey="k" * 257, Data=b"")
+    long = "k" * 257
+    message = refused(
+        "ValidationException", kinesis.put_record, StreamName=stream, PartitionKey=long, Data=b""
+    ).message
     assert "1 validation error detected" in message and "'partitionKey'" in message
     refused("ValidationException", kinesis.put_record, StreamName=stream, PartitionKey="k", Data=b"a" * (10485760 + 1))
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from test_kinesis_records import refused
+from support.expect import refused
 
 
 def summary(kinesis, name):
@@ -168,5 +168,4 @@ def test_limits_and_account(kinesis, stream):
 
 
 def test_what_is_not_served_says_so(kinesis):
-    message = refused("InvalidArgumentException", kinesis.list_channels)
-    assert "not supported" in message
+    assert "not supported" in refused("InvalidArgumentException", kinesis.list_channels).message

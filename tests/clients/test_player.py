@@ -1,31 +1,28 @@
 """The page in headless Chromium, and the players that others wrote: hls.js and dash.js."""
 
-import contextlib
-import datetime
 import hashlib
-import http.client
 import json
-import os
 import pathlib
-import subprocess
 
 import pytest
 
-from conftest import ACCESS_KEY, BINARY, SECRET, Server
+from support.film import AAC, FRAGMENTED, MATROSKA, ffmpeg, film, filming, probe
+from support.producer import START, bring, seconds, sending, stored, tagged
+from support.server import ACCESS_KEY, SECRET, Server, output
+from support.sessions import dash, live, on_demand, span
 
 ROOT = pathlib.Path(__file__).parents[2]
 BROWSER = ROOT / "tests/browser"
 PLAYER = ROOT / "crates/server/player"
 
-START = datetime.datetime(2026, 11, 21, 10, tzinfo=datetime.timezone.utc)
 SECONDS = 10
-GAP_SECONDS = 50
-LIVE_SECONDS = 120
+GAP = seconds(50)
 
-ENCODE = "-c:v libx264 -preset ultrafast -tune zerolatency -g 30 -sc_threshold 0 -pix_fmt yuv420p"
-SOUND = "-c:a aac -ar 48000 -b:a 64k"
-FMP4 = "-movflags frag_keyframe+empty_moov+default_base_moof+cmaf -f mp4 -"
-MKV = "-f matroska -cluster_size_limit 50M -cluster_time_limit 60000 -"
+# Encoded fast, because a browser shares the processor.
+CODECS = (
+    "-c:v libx264 -preset ultrafast -tune zerolatency -g 30 -sc_threshold 0 -pix_fmt yuv420p "
+    f"{AAC} -ar 48000"
+)
 
 TOKEN = "the token of the camera"
 CREDENTIALS = f"""
@@ -42,170 +39,104 @@ streams = ["*"]
 """
 
 
-def ffmpeg(output, seconds):
-    """A command that makes pictures and sound."""
-    source = "-f lavfi -i testsrc2=s=320x180:r=30 -f lavfi -i sine=r=48000"
-    return f"ffmpeg -v error {source} -t {seconds} {ENCODE} {SOUND} {output}".split()
-
-
-def video(server, *arguments, **options):
-    command = [BINARY, "video", *arguments, "--server", server.ready["quic"]]
-    return subprocess.Popen(command, env={**os.environ, "AFFLUX_TOKEN": TOKEN}, **options)
-
-
-def create(server, name):
-    assert video(server, "create", name, stdout=subprocess.DEVNULL).wait() == 0
+def recording(form, length):
+    return film(CODECS, form, length, rate=30)
 
 
 def millis(time):
     return str(round(time.timestamp() * 1000))
 
 
-@contextlib.contextmanager
-def camera(server, name):
-    """A camera that sends for as long as somebody looks."""
-    create(server, name)
-    film = server.directory / "live.mp4"
-    if not film.exists():
-        # Encoded before, so that nobody waits for an encoder that shares the machine with a browser.
-        subprocess.run(ffmpeg(film, LIVE_SECONDS), check=True)
-    command = f"ffmpeg -v error -re -i {film} -c copy {FMP4}".split()
-    source = subprocess.Popen(command, stdout=subprocess.PIPE)
-    put = video(server, "put", name, "-", stdin=source.stdout, stdout=subprocess.DEVNULL)
-    source.stdout.close()
-    try:
-        yield
-    finally:
-        source.terminate()
-        source.wait()
-        assert put.wait(timeout=30) == 0
-
-
-def element(number, content):
-    return bytes.fromhex(number) + bytes([0x40 | len(content) >> 8, len(content) & 0xFF]) + content
-
-
-def tagged(mkv, name, value):
-    """The file with a tag of its first fragment."""
-    simple = element("45a3", name.encode()) + element("4487", value.encode())
-    tags = element("1254c367", element("7373", element("67c8", simple)))
-    cluster = mkv.index(bytes.fromhex("1f43b675"))
-    return mkv[:cluster] + tags + mkv[cluster:]
-
-
-def put_media(server, name, mkv, start):
-    connection = http.client.HTTPConnection(server.http, timeout=60)
-    headers = {
-        "x-amzn-stream-name": name,
-        "x-amzn-fragment-timecode-type": "RELATIVE",
-        "x-amzn-producer-start-timestamp": str(start.timestamp()),
-    }
-    connection.request("POST", "/putMedia", mkv, headers)
-    acks = connection.getresponse().read().decode()
-    connection.close()
-    events = [json.loads(line)["EventType"] for line in acks.split()]
-    assert "PERSISTED" in events and "ERROR" not in events, acks
+@pytest.fixture(scope="session")
+def reel(tmp_path_factory):
+    """Lets ffmpeg send a film at its pace, encoded before: an encoder would take the processor."""
+    file = tmp_path_factory.mktemp("reel") / "live.mp4"
+    ffmpeg(*filming(CODECS, "-f mp4", 120, rate=30, file=file))
+    return f"-re -i {file} -c copy {FRAGMENTED} pipe:1".split()
 
 
 @pytest.fixture(scope="module")
 def player(tmp_path_factory):
     """A server with a film that has a gap; the part after it came from another producer, with a tag."""
-    server = Server(tmp_path_factory.mktemp("player"))
-    try:
+    with Server(tmp_path_factory.mktemp("player")) as server:
         record(server)
         yield server
-    finally:
-        server.stop()
 
 
 def record(server):
-    create(server, "film")
-    film = subprocess.run(ffmpeg(FMP4, SECONDS), capture_output=True, check=True).stdout
-    start = START.isoformat().replace("+00:00", "Z")
-    put = video(server, "put", "film", "-", "--start", start, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    put.communicate(film)
-    assert put.returncode == 0
-    mkv = subprocess.run(ffmpeg(MKV, SECONDS), capture_output=True, check=True).stdout
-    after = START + datetime.timedelta(seconds=SECONDS + GAP_SECONDS)
-    put_media(server, "film", tagged(mkv, "door", "open"), after)
+    server.afflux("video", "create", "film")
+    put_film = ["video", "put", "film", "-", "--start", START.isoformat().replace("+00:00", "Z")]
+    server.afflux(*put_film, input=recording(FRAGMENTED, SECONDS))
+    later = tagged(recording(MATROSKA, SECONDS), {"door": "open"})
+    bring(server, "film", later, START + seconds(SECONDS) + GAP)
 
 
 def node(script, *arguments):
     """Runs a test in the browser; what it prints."""
-    command = ["node", BROWSER / script, *map(str, arguments)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=150)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return json.loads(ran.stdout)
+    return json.loads(output(["node", BROWSER / script, *map(str, arguments)], seconds=300))
 
 
 def page(server, test, *arguments):
     return node("page.mjs", test, f"http://{server.http}/", *arguments)
 
 
-def session(server, name, mode, container="FRAGMENTED_MP4", protocol="HLS"):
-    """The URL of a session of the film, or live. DASH has no codec that changes: only its first part."""
-    archive = server.client("kinesis-video-archived-media")
-    selector = {"FragmentSelectorType": "PRODUCER_TIMESTAMP"}
-    if mode == "ON_DEMAND":
-        end = START + datetime.timedelta(seconds=SECONDS if protocol == "DASH" else 10 * SECONDS)
-        selector["TimestampRange"] = {"StartTimestamp": START, "EndTimestamp": end}
-    if protocol == "DASH":
-        return archive.get_dash_streaming_session_url(
-            StreamName=name, PlaybackMode=mode, DASHFragmentSelector=selector
-        )["DASHStreamingSessionURL"]
-    return archive.get_hls_streaming_session_url(
-        StreamName=name,
-        PlaybackMode=mode,
+def session(server, container):
+    """The address of an HLS session of the film, with its gap."""
+    return on_demand(
+        server.client("kinesis-video-archived-media"),
+        "film",
         ContainerFormat=container,
         DiscontinuityMode="ON_DISCONTINUITY",
-        HLSFragmentSelector=selector,
-    )["HLSStreamingSessionURL"]
+        HLSFragmentSelector=span(10 * SECONDS),
+    )
 
 
-def probe(file):
-    """Pictures that a file really has, and its length in seconds."""
-    command = "ffprobe -v error -count_frames -select_streams v -of json".split()
-    shown = ["-show_entries", "stream=nb_read_frames:format=duration"]
-    ran = subprocess.run([*command, *shown, file], capture_output=True, check=True)
-    answer = json.loads(ran.stdout)
-    return int(answer["streams"][0]["nb_read_frames"]), float(answer["format"]["duration"])
+def live_session(server, name, form):
+    """The address of a live session that has something to start with."""
+    archive = server.client("kinesis-video-archived-media")
+    stored(archive, name, 5)
+    return live(archive, name, form)
+
+
+@pytest.fixture
+def live_camera(player, name, reel):
+    """A camera that sends as long as the test runs."""
+    with player.camera(name), sending(player, name, reel):
+        yield name
 
 
 def test_the_modules_that_need_no_browser():
-    command = ["node", "--test", BROWSER / "modules.test.mjs"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert ran.returncode == 0, ran.stdout
+    output(["node", "--test", BROWSER / "modules.test.mjs"])
 
 
 def test_the_committed_player_is_the_pinned_one():
-    subprocess.run([PLAYER / "vendor/update", "--check"], check=True, timeout=120)
+    output([PLAYER / "vendor/update", "--check"], seconds=300)
 
 
-def test_the_page_plays_live(player):
-    with camera(player, "live"):
-        seen = page(player, "live", "live")
+def test_the_page_plays_live(player, live_camera):
+    seen = page(player, "live", live_camera)
     assert seen["decoded"] >= 60
 
 
-def test_the_page_goes_from_live_to_recorded_and_back(player):
-    with camera(player, "back"):
-        page(player, "back", "back")
+def test_the_page_goes_from_live_to_recorded_and_back(player, live_camera):
+    page(player, "back", live_camera)
 
 
 def test_the_page_seeks_over_gaps_and_by_tags(player):
-    gap = START + datetime.timedelta(seconds=SECONDS)
-    after = gap + datetime.timedelta(seconds=GAP_SECONDS)
-    end = after + datetime.timedelta(seconds=SECONDS)
+    gap = START + seconds(SECONDS)
+    after = gap + GAP
+    end = after + seconds(SECONDS)
     seen = page(player, "recorded", "film", *map(millis, [START, gap, after, end, after]))
     assert "1 gap of 50 s" in seen["summary"]
 
 
 def test_the_page_downloads_a_clip_that_plays(player, tmp_path):
-    times = [START + datetime.timedelta(seconds=seconds) for seconds in (2, 4.5)]
+    times = [START + seconds(2), START + seconds(4.5)]
     seen = page(player, "clip", "film", tmp_path, *map(millis, times))
-    frames, seconds = probe(seen["file"])
-    assert frames == 3 * 30
-    assert 2.9 < seconds < 3.1
+    entries = "stream=nb_read_frames:format=duration"
+    clip = probe(seen["file"], entries, "-count_frames", "-select_streams", "v")
+    assert int(clip["streams"][0]["nb_read_frames"]) == 3 * 30
+    assert 2.9 < float(clip["format"]["duration"]) < 3.1
 
 
 def test_the_page_is_for_keyboards_too(player):
@@ -215,55 +146,41 @@ def test_the_page_is_for_keyboards_too(player):
 @pytest.fixture
 def guarded(tmp_path):
     """A server that wants to know who asks."""
-    config = tmp_path / "config.toml"
-    config.write_text(CREDENTIALS)
-    server = Server(tmp_path, "--config", str(config))
-    yield server
-    server.stop()
+    with Server(tmp_path, CREDENTIALS) as server:
+        yield server
 
 
 def test_the_page_signs_with_the_visitors_keys(guarded):
-    create(guarded, "cam")
-    film = subprocess.run(ffmpeg(FMP4, 2), capture_output=True, check=True).stdout
-    put = video(guarded, "put", "cam", "-", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    put.communicate(film)
-    assert put.returncode == 0
+    guarded.afflux("video", "create", "cam", AFFLUX_TOKEN=TOKEN)
+    film = recording(FRAGMENTED, 2)
+    guarded.afflux("video", "put", "cam", "-", input=film, AFFLUX_TOKEN=TOKEN)
     seen = page(guarded, "signIn", "cam", ACCESS_KEY, SECRET)
     assert "signature" in seen["told"].lower()
 
 
 @pytest.mark.parametrize("container", ["FRAGMENTED_MP4", "MPEG_TS"])
 def test_hls_js_plays_a_film_to_its_end(player, container):
-    seen = node("players.mjs", "hls", session(player, "film", "ON_DEMAND", container), 0)
+    seen = node("players.mjs", "hls", session(player, container), 0)
     assert abs(seen["duration"] - 2 * SECONDS) < 0.2
     assert seen["frames"] >= 2 * SECONDS * 30 * 0.98
 
 
 @pytest.mark.parametrize("container", ["FRAGMENTED_MP4", "MPEG_TS"])
-def test_hls_js_plays_live(player, container):
-    name = f"hls-{container.lower().replace('_', '-')}"
-    with camera(player, name):
-        wait_for_fragments(player, name)
-        seen = node("players.mjs", "hls", session(player, name, "LIVE", container), 4)
+def test_hls_js_plays_live(player, live_camera, container):
+    seen = node("players.mjs", "hls", live_session(player, live_camera, container), 4)
     assert seen["shown"] >= 30
     # Live fragments come in parts, so that a player need not wait for a whole one.
     assert (seen["parts"] > 0) == (container == "FRAGMENTED_MP4")
 
 
 def test_dash_js_plays_a_film_to_its_end(player):
-    seen = node("players.mjs", "dash", session(player, "film", "ON_DEMAND", protocol="DASH"), 0)
+    # DASH has no codec that changes: only the part before the gap.
+    archive = player.client("kinesis-video-archived-media")
+    url = dash(archive, "film", PlaybackMode="ON_DEMAND", DASHFragmentSelector=span(SECONDS))
+    seen = node("players.mjs", "dash", url, 0)
     assert seen["frames"] >= SECONDS * 30 * 0.98
 
 
-def test_dash_js_plays_live(player):
-    with camera(player, "dash"):
-        wait_for_fragments(player, "dash")
-        seen = node("players.mjs", "dash", session(player, "dash", "LIVE", protocol="DASH"), 4)
+def test_dash_js_plays_live(player, live_camera):
+    seen = node("players.mjs", "dash", live_session(player, live_camera, "DASH"), 4)
     assert seen["shown"] >= 30
-
-
-def wait_for_fragments(server, name):
-    """Until a live session has something to start with."""
-    archive = server.client("kinesis-video-archived-media")
-    while len(archive.list_fragments(StreamName=name)["Fragments"]) < 5:
-        assert server.process.poll() is None

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
 
-from conftest import Server
+from support.expect import refused
+from support.server import HOME, Server
 
 SECRET = "a secret of enough characters"
-HOME, AWAY = "000000000000", "111122223333"
+AWAY = "111122223333"
 CONFIG = "".join(
     f"""
 [[credentials]]
@@ -30,12 +30,8 @@ ARN = f"arn:aws:kinesis:us-east-1:{HOME}:stream/"
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     """A server with credentials of two accounts."""
-    directory = tmp_path_factory.mktemp("shared")
-    config = directory / "config.toml"
-    config.write_text(CONFIG)
-    server = Server(directory, "--config", str(config), environment={"AFFLUX_KINESIS_THROTTLED": "false"})
-    yield server
-    server.stop()
+    with Server(tmp_path_factory.mktemp("shared"), CONFIG) as server:
+        yield server
 
 
 @pytest.fixture
@@ -69,21 +65,18 @@ def put(clients, resource, *statements):
     clients["OWNER"].put_resource_policy(ResourceARN=resource, Policy=policy)
 
 
-def refusal(call, **arguments):
-    with pytest.raises(ClientError) as raised:
-        call(**arguments)
-    error = raised.value.response["Error"]
-    return error["Code"], error["Message"]
-
-
 def put_record(client, arn):
     return client.put_record(StreamARN=arn, PartitionKey="k", Data=b"d")
 
 
+def told(call, *arguments, **members):
+    """What a user is told whose call is denied."""
+    return refused("AccessDeniedException", call, *arguments, **members).message
+
+
 def denied(name, account, action, arn, why):
     user = f"arn:aws:iam::{account}:user/{name}"
-    message = f"User: {user} is not authorized to perform: kinesis:{action} on resource: {arn} {why}"
-    return "AccessDeniedException", message
+    return f"User: {user} is not authorized to perform: kinesis:{action} on resource: {arn} {why}"
 
 
 NO_IDENTITY = "because no identity-based policy allows the kinesis:{} action"
@@ -95,18 +88,18 @@ def test_another_account_needs_the_policy_of_the_stream(clients, orders):
     guest, nobody = clients["GUEST"], clients["NOBODY"]
     put_record(clients["OWNER"], orders)
     why = NO_RESOURCE.format("PutRecord")
-    assert refusal(put_record, client=guest, arn=orders) == denied("GUEST", AWAY, "PutRecord", orders, why)
+    assert told(put_record, guest, orders) == denied("GUEST", AWAY, "PutRecord", orders, why)
     put(clients, orders, statement("Allow", {"AWS": AWAY}, ["PutRecord", "ListShards"], orders))
     assert put_record(guest, orders)["ShardId"] == "shardId-000000000000"
     assert len(guest.list_shards(StreamARN=orders)["Shards"]) == 1
     why = NO_RESOURCE.format("PutRecords")
-    refused = refusal(guest.put_records, StreamARN=orders, Records=[{"PartitionKey": "k", "Data": b""}])
-    assert refused == denied("GUEST", AWAY, "PutRecords", orders, why)
+    put_records = told(guest.put_records, StreamARN=orders, Records=[{"PartitionKey": "k", "Data": b""}])
+    assert put_records == denied("GUEST", AWAY, "PutRecords", orders, why)
     # The account may, but does not let this one.
     why = NO_IDENTITY.format("PutRecord")
-    assert refusal(put_record, client=nobody, arn=orders) == denied("NOBODY", AWAY, "PutRecord", orders, why)
+    assert told(put_record, nobody, orders) == denied("NOBODY", AWAY, "PutRecord", orders, why)
     clients["OWNER"].delete_resource_policy(ResourceARN=orders)
-    assert refusal(put_record, client=guest, arn=orders)[0] == "AccessDeniedException"
+    told(put_record, guest, orders)
 
 
 def test_another_account_never_manages_a_stream(clients, orders):
@@ -120,18 +113,17 @@ def test_another_account_never_manages_a_stream(clients, orders):
         ("DeleteStream", guest.delete_stream, {"StreamARN": orders}),
         ("RegisterStreamConsumer", guest.register_stream_consumer, {"StreamARN": orders, "ConsumerName": "c"}),
     ]:
-        assert refusal(call, **arguments) == denied("GUEST", AWAY, action, orders, NO_RESOURCE.format(action))
-    refused = refusal(guest.list_streams)
-    assert refused == denied("GUEST", AWAY, "ListStreams", "*", NO_RESOURCE.format("ListStreams"))
+        assert told(call, **arguments) == denied("GUEST", AWAY, action, orders, NO_RESOURCE.format(action))
+    assert told(guest.list_streams) == denied("GUEST", AWAY, "ListStreams", "*", NO_RESOURCE.format("ListStreams"))
 
 
 def test_within_the_account_either_policy_is_enough(clients, orders):
     clerk = clients["CLERK"]
     why = NO_IDENTITY.format("PutRecord")
-    assert refusal(put_record, client=clerk, arn=orders) == denied("CLERK", HOME, "PutRecord", orders, why)
+    assert told(put_record, clerk, orders) == denied("CLERK", HOME, "PutRecord", orders, why)
     # Trust in the whole account leaves it to the account's own policies.
     put(clients, orders, statement("Allow", {"AWS": HOME}, ["PutRecord"], orders))
-    assert refusal(put_record, client=clerk, arn=orders) == denied("CLERK", HOME, "PutRecord", orders, why)
+    assert told(put_record, clerk, orders) == denied("CLERK", HOME, "PutRecord", orders, why)
     put(clients, orders, statement("Allow", user("CLERK", HOME), ["PutRecord", "Get*"], orders))
     put_record(clerk, orders)
     at = clerk.get_shard_iterator(
@@ -140,19 +132,18 @@ def test_within_the_account_either_policy_is_enough(clients, orders):
     assert [record["Data"] for record in clerk.get_records(ShardIterator=at)["Records"]] == [b"d"]
     clients["OWNER"].delete_resource_policy(ResourceARN=orders)
     # An iterator is no permission.
-    assert refusal(clerk.get_records, ShardIterator=at)[0] == "AccessDeniedException"
+    told(clerk.get_records, ShardIterator=at)
 
 
 def test_an_explicit_deny_beats_what_allows(clients, orders, shared):
     allow = statement("Allow", user("GUEST", AWAY), ["*"], orders)
     put(clients, orders, allow, statement("Deny", "*", ["Put*"], orders))
     for name, account in [("GUEST", AWAY), ("OWNER", HOME)]:
-        refused = refusal(put_record, client=clients[name], arn=orders)
-        assert refused == denied(name, account, "PutRecord", orders, EXPLICIT)
+        assert told(put_record, clients[name], orders) == denied(name, account, "PutRecord", orders, EXPLICIT)
         clients[name].describe_stream_summary(StreamARN=orders)
     # The owner is not locked out, and a policy outlives a restart.
     shared.restart()
-    assert refusal(put_record, client=clients["OWNER"], arn=orders)[0] == "AccessDeniedException"
+    told(put_record, clients["OWNER"], orders)
     put(clients, orders, allow)
     put_record(clients["GUEST"], orders)
 
@@ -173,7 +164,7 @@ def test_a_policy_of_a_consumer_shares_its_subscriptions(clients, orders):
         ("DescribeStreamConsumer", guest.describe_stream_consumer, {"ConsumerARN": consumer}),
     ]:
         why = NO_RESOURCE.format(action)
-        assert refusal(call, **arguments) == denied("GUEST", AWAY, action, consumer, why)
+        assert told(call, **arguments) == denied("GUEST", AWAY, action, consumer, why)
     actions = ["SubscribeToShard", "DescribeStreamConsumer"]
     put(clients, consumer, statement("Allow", user("GUEST", AWAY), actions, consumer))
     described = guest.describe_stream_consumer(StreamARN=orders, ConsumerName="c")
@@ -183,8 +174,7 @@ def test_a_policy_of_a_consumer_shares_its_subscriptions(clients, orders):
     assert records["SubscribeToShardEvent"]["Records"][0]["Data"] == b"d"
     events.close()
     put(clients, consumer, statement("Deny", "*", ["SubscribeToShard"], consumer))
-    refused = refusal(guest.subscribe_to_shard, **subscribe)
-    assert refused == denied("GUEST", AWAY, "SubscribeToShard", consumer, EXPLICIT)
+    assert told(guest.subscribe_to_shard, **subscribe) == denied("GUEST", AWAY, "SubscribeToShard", consumer, EXPLICIT)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +195,7 @@ def test_conditions_decide(clients, condition, allowed):
         if allowed:
             put_record(clients["GUEST"], ARN + name)
         else:
-            assert refusal(put_record, client=clients["GUEST"], arn=ARN + name)[0] == "AccessDeniedException"
+            told(put_record, clients["GUEST"], ARN + name)
     finally:
         clients["OWNER"].delete_stream(StreamName=name)
 
@@ -221,7 +211,7 @@ def test_what_is_not_evaluated_is_refused(clients, orders):
         ({**good, "Principal": {"Service": "lambda.amazonaws.com"}}, "Principal.Service is not supported"),
     ]:
         policy = json.dumps({"Version": "2012-10-17", "Statement": wrong})
-        code, message = refusal(clients["OWNER"].put_resource_policy, ResourceARN=orders, Policy=policy)
-        assert code == "InvalidArgumentException"
-        assert says in message, message
+        put_policy = clients["OWNER"].put_resource_policy
+        message = refused("InvalidArgumentException", put_policy, ResourceARN=orders, Policy=policy).message
+        assert says in message
     assert clients["OWNER"].get_resource_policy(ResourceARN=orders)["Policy"] == "{}"

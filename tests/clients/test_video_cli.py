@@ -2,19 +2,18 @@
 
 import base64
 import json
-import os
-import subprocess
-import sys
 
 import botocore.session
 import botocore.validate
 import pytest
 from botocore import xform_name
 
-from conftest import ACCESS_KEY, SECRET
-from test_video_media import FIXTURES, START, fragments, packets
-from test_video_model import SERVICES, served
-from test_video_notify import eventually
+from support.expect import eventually
+from support.film import packets, probe
+from support.producer import CAPTURES, START, curl, fragments, seconds
+from support.server import answer_of, output
+from support.services import VIDEO
+from support.sessions import span
 
 NAME = ["--stream-name", "seen-by-the-cli"]
 
@@ -30,26 +29,14 @@ class Cli:
         model = botocore.session.Session().get_service_model(service)
         names = {xform_name(name, "-"): name for name in model.operation_names}
         self.ran.add(names[command])
-        environment = {
-            **os.environ,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://{self.server.http}",
-        }
-        words = [os.path.join(os.path.dirname(sys.executable), "aws"), service, command, *arguments]
-        running = subprocess.Popen(
-            words, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        running = self.server.start_aws(service, command, *arguments)
         return running, model.operation_model(names[command]).output_shape
 
     def run(self, service, command, *arguments):
         return self.end(*self.start(service, command, *arguments))
 
     def end(self, running, shape):
-        said, problem = running.communicate(timeout=120)
-        assert running.returncode == 0, problem
-        answer = json.loads(said) if said.strip() else {}
+        answer = answer_of(running)
         # What went into a file, and the CLI's own token of its pages, are not in the answer.
         known = {name: answer[name] for name in answer if name in shape.members}
         assert set(answer) - set(known) <= {"NextToken"}, answer
@@ -125,9 +112,7 @@ def configurations(cli):
 
 
 def selector(parameter):
-    ends = {"StartTimestamp": START.timestamp() - 60, "EndTimestamp": START.timestamp() + 60}
-    span = {"FragmentSelectorType": "PRODUCER_TIMESTAMP", "TimestampRange": ends}
-    return [parameter, json.dumps(span)]
+    return [parameter, json.dumps(span(120, START - seconds(60)))]
 
 
 def archive(cli, numbers, sent, directory):
@@ -155,29 +140,21 @@ def archive(cli, numbers, sent, directory):
         answer = cli.archive(f"get-{protocol}-streaming-session-url", *NAME, *given)
         url = answer[f"{protocol.upper()}StreamingSessionURL"]
         assert url.startswith(f"http://{cli.server.http}/{protocol}/v1/")
-        played = subprocess.run(
-            ["ffprobe", "-v", "error", "-count_packets", "-select_streams", "v", "-show_entries",
-             "stream=nb_read_packets", "-of", "csv=p=0", url],
-            check=True, capture_output=True, text=True, timeout=60,
-        )
-        assert str(len(pictures(sent))) in played.stdout.split()
+        played = probe(url, "stream=nb_read_packets", "-count_packets", "-select_streams", "v")
+        assert str(len(pictures(sent))) in [stream["nb_read_packets"] for stream in played["streams"]]
 
 
 def upload(server, film):
     """The upload, which no CLI has: with curl, that signs it."""
-    curl = ["curl", "--silent", "--show-error", "-X", "POST", "-T", str(film)]
-    curl += ["--aws-sigv4", "aws:amz:us-east-1:kinesisvideo", "--user", f"{ACCESS_KEY}:{SECRET}"]
-    curl += ["-H", f"x-amzn-stream-name: {NAME[1]}", "-H", "x-amzn-fragment-timecode-type: RELATIVE"]
-    curl += ["-H", f"x-amzn-producer-start-timestamp: {START.timestamp()}"]
-    said = subprocess.run([*curl, f"http://{server.http}/putMedia"], check=True, capture_output=True, timeout=60)
-    return [number for _, number in fragments(map(json.loads, said.stdout.splitlines()))]
+    said = output(curl(f"http://{server.http}", NAME[1], START, film))
+    return [number for _, number in fragments(map(json.loads, said.splitlines()))]
 
 
 def test_every_operation_that_is_served_runs(cli, tmp_path):
     arn = control(cli)
     tags(cli, arn)
     configurations(cli)
-    film = FIXTURES / "producer-c-av.mkv"
+    film = CAPTURES / "producer-c-av.mkv"
     sent = film.read_bytes()
     archive(cli, upload(cli.server, film), sent, tmp_path)
     live = tmp_path / "live.mkv"
@@ -189,4 +166,4 @@ def test_every_operation_that_is_served_runs(cli, tmp_path):
     # Who watches a stream sees it to its end.
     assert cli.end(*watching)["ContentType"] == "video/webm"
     assert packets(live.read_bytes()) == packets(sent)
-    assert cli.ran == {name for service in SERVICES for name in served(service)}
+    assert cli.ran == {name for service in VIDEO for name in service.operations}

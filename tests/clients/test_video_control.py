@@ -1,44 +1,17 @@
 """The control plane of Kinesis Video Streams, with boto3 and the AWS CLI."""
 
-import http.client
 import json
-import os
 import re
-import subprocess
-import sys
 
-import botocore
+import botocore.session
 import pytest
-from botocore.exceptions import ClientError
 
-from conftest import ACCESS_KEY, BINARY, SECRET, Server
-
-HOME = "000000000000"
-
-
-def refusal(call, **arguments):
-    with pytest.raises(ClientError) as raised:
-        call(**arguments)
-    response = raised.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+from support.expect import refused
+from support.server import HOME, READER, Server, fetch
 
 
 def info(video, name):
     return video.describe_stream(StreamName=name)["StreamInfo"]
-
-
-@pytest.fixture(scope="session")
-def video(server):
-    return server.client("kinesisvideo")
-
-
-@pytest.fixture
-def camera(video, request):
-    """The name of a stream that keeps its media for an hour and goes when the test ends."""
-    name = re.sub("[^a-zA-Z0-9_.-]", "-", request.node.name)[:100]
-    arn = video.create_stream(StreamName=name, DataRetentionInHours=1)["StreamARN"]
-    yield name
-    video.delete_stream(StreamARN=arn)
 
 
 def test_a_stream_is_what_it_was_made_as(either):
@@ -67,10 +40,10 @@ def test_a_stream_is_what_it_was_made_as(either):
     storage = video.describe_stream_storage_configuration(StreamName="door")
     assert storage["StreamStorageConfiguration"] == {"DefaultStorageTier": "WARM"}
     assert video.describe_mapped_resource_configuration(StreamName="door")["MappedResourceConfigurationList"] == []
-    assert refusal(video.create_stream, StreamName="door") == ("ResourceInUseException", 400)
+    assert refused("ResourceInUseException", video.create_stream, StreamName="door").status == 400
     video.delete_stream(StreamARN=arn)
-    assert refusal(video.describe_stream, StreamName="door") == ("ResourceNotFoundException", 404)
-    assert refusal(video.delete_stream, StreamARN=arn) == ("ResourceNotFoundException", 404)
+    assert refused("ResourceNotFoundException", video.describe_stream, StreamName="door").status == 404
+    assert refused("ResourceNotFoundException", video.delete_stream, StreamARN=arn).status == 404
 
 
 def test_the_arn_of_a_stream_is_not_that_of_another_of_its_name(video):
@@ -78,9 +51,9 @@ def test_the_arn_of_a_stream_is_not_that_of_another_of_its_name(video):
     video.delete_stream(StreamARN=first)
     second = video.create_stream(StreamName="twice")["StreamARN"]
     assert first != second
-    assert refusal(video.describe_stream, StreamARN=first)[0] == "ResourceNotFoundException"
+    refused("ResourceNotFoundException", video.describe_stream, StreamARN=first)
     assert video.list_tags_for_stream(StreamARN=second)["Tags"] == {}
-    assert refusal(video.describe_stream, StreamARN=second, StreamName="other")[0] == "InvalidArgumentException"
+    refused("InvalidArgumentException", video.describe_stream, StreamARN=second, StreamName="other")
     video.delete_stream(StreamARN=second)
 
 
@@ -96,10 +69,10 @@ def test_a_stream_is_changed_by_its_version_only(video, camera):
         (video.update_data_retention, {"Operation": "INCREASE_DATA_RETENTION", "DataRetentionChangeInHours": 1}),
         (video.update_stream_storage_configuration, {"StreamStorageConfiguration": {"DefaultStorageTier": "HOT"}}),
     ]:
-        refused = refusal(call, StreamName=camera, CurrentVersion=before["Version"], **arguments)
-        assert refused == ("VersionMismatchException", 400)
-    refused = refusal(video.delete_stream, StreamARN=after["StreamARN"], CurrentVersion=before["Version"])
-    assert refused == ("VersionMismatchException", 400)
+        stale = {"CurrentVersion": before["Version"], **arguments}
+        assert refused("VersionMismatchException", call, StreamName=camera, **stale).status == 400
+    stale = {"StreamARN": after["StreamARN"], "CurrentVersion": before["Version"]}
+    assert refused("VersionMismatchException", video.delete_stream, **stale).status == 400
     assert info(video, camera) == after
 
 
@@ -117,27 +90,26 @@ def test_retention_is_none_to_ten_years(video, camera):
     versions = {info(video, camera)["Version"]}
     assert retain(video, camera, "INCREASE", 87_599) == 87_600
     versions.add(info(video, camera)["Version"])
-    assert refusal(retain, video=video, camera=camera, operation="INCREASE", hours=1)[0] == "InvalidArgumentException"
+    refused("InvalidArgumentException", retain, video=video, camera=camera, operation="INCREASE", hours=1)
     assert retain(video, camera, "DECREASE", 87_598) == 2
     assert retain(video, camera, "DECREASE", 2) == 0
     versions.add(info(video, camera)["Version"])
     assert len(versions) == 3
-    assert refusal(retain, video=video, camera=camera, operation="DECREASE", hours=1)[0] == "InvalidArgumentException"
-    refused = refusal(video.create_stream, StreamName="forever", DataRetentionInHours=87_601)
-    assert refused == ("InvalidArgumentException", 400)
+    refused("InvalidArgumentException", retain, video=video, camera=camera, operation="DECREASE", hours=1)
+    longer = {"StreamName": "forever", "DataRetentionInHours": 87_601}
+    assert refused("InvalidArgumentException", video.create_stream, **longer).status == 400
 
 
 def test_without_retention_there_is_no_archive(video, server):
     arn = video.create_stream(StreamName="fleeting")["StreamARN"]
     assert info(video, "fleeting")["DataRetentionInHours"] == 0
     archive = server.client("kinesis-video-archived-media")
-    assert refusal(archive.list_fragments, StreamName="fleeting") == ("NoDataRetentionException", 400)
-    assert refusal(archive.get_hls_streaming_session_url, StreamName="fleeting")[0] == "NoDataRetentionException"
+    assert refused("NoDataRetentionException", archive.list_fragments, StreamName="fleeting").status == 400
+    refused("NoDataRetentionException", archive.get_hls_streaming_session_url, StreamName="fleeting")
     configuration = {"Status": "ENABLED", "DestinationConfig": {"Uri": "https://example.org/"}}
-    refused = refusal(
-        video.update_notification_configuration, StreamName="fleeting", NotificationConfiguration=configuration
-    )
-    assert refused == ("NoDataRetentionException", 400)
+    update = video.update_notification_configuration
+    enabled = {"StreamName": "fleeting", "NotificationConfiguration": configuration}
+    assert refused("NoDataRetentionException", update, **enabled).status == 400
     video.delete_stream(StreamARN=arn)
 
 
@@ -154,7 +126,7 @@ def test_streams_are_listed_by_name_and_by_pages(video):
     first = video.list_streams(StreamNameCondition=condition, MaxResults=1)
     other = {"ComparisonOperator": "BEGINS_WITH", "ComparisonValue": "other"}
     for arguments in [{"NextToken": "AAAA"}, {"NextToken": first["NextToken"], "StreamNameCondition": other}]:
-        assert refusal(video.list_streams, **arguments) == ("InvalidArgumentException", 400)
+        assert refused("InvalidArgumentException", video.list_streams, **arguments).status == 400
     for arn in arns:
         video.delete_stream(StreamARN=arn)
 
@@ -170,10 +142,10 @@ def test_tags_come_and_go_by_two_doors(video, camera):
     video.untag_resource(ResourceARN=arn, TagKeyList=["b"])
     assert video.list_tags_for_stream(StreamName=camera)["Tags"] == {"größe 1": "x=y"}
     video.tag_stream(StreamName=camera, Tags={f"k{i}": "" for i in range(49)})
-    assert refusal(video.tag_stream, StreamName=camera, Tags={"more": ""})[0] == "TagsPerResourceExceededLimitException"
-    assert refusal(video.tag_stream, StreamName=camera, Tags={"AWS:x": ""})[0] == "InvalidArgumentException"
+    refused("TagsPerResourceExceededLimitException", video.tag_stream, StreamName=camera, Tags={"more": ""})
+    refused("InvalidArgumentException", video.tag_stream, StreamName=camera, Tags={"AWS:x": ""})
     channel = f"arn:aws:kinesisvideo:us-east-1:{HOME}:channel/{camera}/1"
-    assert refusal(video.list_tags_for_resource, ResourceARN=channel)[0] == "ResourceNotFoundException"
+    refused("ResourceNotFoundException", video.list_tags_for_resource, ResourceARN=channel)
 
 
 def test_configurations_are_kept(video, camera):
@@ -198,12 +170,8 @@ def test_configurations_are_kept(video, camera):
     assert found["ImageGenerationConfiguration"] == images
     for change in [{"SamplingInterval": 199}, {"HeightPixels": None}]:
         changed = {key: value for key, value in {**images, **change}.items() if value is not None}
-        refused = refusal(
-            video.update_image_generation_configuration,
-            StreamName=camera,
-            ImageGenerationConfiguration=changed,
-        )
-        assert refused[0] == "InvalidArgumentException"
+        update = video.update_image_generation_configuration
+        refused("InvalidArgumentException", update, StreamName=camera, ImageGenerationConfiguration=changed)
     video.update_notification_configuration(StreamName=camera)
     assert "NotificationConfiguration" not in video.describe_notification_configuration(StreamName=camera)
 
@@ -235,44 +203,25 @@ def test_every_operation_is_at_the_address_of_the_server(video, camera, server, 
 
 def test_an_operator_may_name_another_address(tmp_path):
     environment = {"AFFLUX_HTTP_PUBLIC_URL": "https://video.example.org/"}
-    server = Server(tmp_path, environment=environment)
-    video = server.client("kinesisvideo")
-    video.create_stream(StreamName="a")
-    found = video.get_data_endpoint(StreamName="a", APIName="GET_MEDIA")
+    with Server(tmp_path, environment=environment) as server:
+        video = server.client("kinesisvideo")
+        video.create_stream(StreamName="a")
+        found = video.get_data_endpoint(StreamName="a", APIName="GET_MEDIA")
     assert found["DataEndpoint"] == "https://video.example.org"
-    server.stop()
-
-
-def afflux(server, *arguments):
-    command = [BINARY, *arguments]
-    environment = {**os.environ, "AFFLUX_SERVER": server.ready["quic"]}
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
 
 
 def test_a_stream_of_records_is_not_seen(server, video):
     kinesis = server.client()
     kinesis.create_stream(StreamName="records", ShardCount=1)
-    assert refusal(video.describe_stream, StreamName="records")[0] == "ResourceNotFoundException"
-    assert refusal(video.create_stream, StreamName="records")[0] == "ResourceInUseException"
+    refused("ResourceNotFoundException", video.describe_stream, StreamName="records")
+    refused("ResourceInUseException", video.create_stream, StreamName="records")
     listed = video.get_paginator("list_streams").paginate().build_full_result()
     assert "records" not in [stream["StreamName"] for stream in listed["StreamInfoList"]]
     kinesis.delete_stream(StreamName="records")
 
 
 def aws(server, *arguments):
-    environment = {
-        **os.environ,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{server.http}",
-    }
-    command = [os.path.join(os.path.dirname(sys.executable), "aws"), "kinesisvideo", *arguments]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout) if ran.stdout.strip() else None
+    return server.aws("kinesisvideo", *arguments)
 
 
 def test_the_tutorial_of_the_aws_cli_runs_as_written(either):
@@ -290,42 +239,36 @@ def test_the_tutorial_of_the_aws_cli_runs_as_written(either):
 
 def test_credentials_hold_for_actions_and_streams(closed):
     owner = closed.client("kinesisvideo")
-    reader = dict(aws_access_key_id="AKIDREADER", aws_secret_access_key="another secret of enough characters")
     arns = [owner.create_stream(StreamName=name, DataRetentionInHours=1)["StreamARN"] for name in ("public-v", "secret-v")]
-    control = closed.client("kinesisvideo", **reader)
+    control = closed.client("kinesisvideo", **READER)
     control.describe_stream(StreamName="public-v")
     control.describe_stream(StreamARN=arns[0])
-    with pytest.raises(ClientError) as raised:
-        control.describe_stream(StreamARN=arns[1])
-    error = raised.value.response
-    assert error["Error"] == {
-        "Code": "AccessDeniedException",
-        "Message": f"User: arn:aws:iam::{HOME}:user/AKIDREADER is not authorized to perform: "
+    denied = refused("AccessDeniedException", control.describe_stream, StreamARN=arns[1])
+    assert denied.message == (
+        f"User: arn:aws:iam::{HOME}:user/AKIDREADER is not authorized to perform: "
         f"kinesisvideo:DescribeStream on resource: {arns[1]} because no identity-based policy allows the "
-        "kinesisvideo:DescribeStream action",
-    }
-    assert error["ResponseMetadata"]["HTTPStatusCode"] == 403
-    assert refusal(control.tag_stream, StreamName="public-v", Tags={"k": "v"}) == ("AccessDeniedException", 403)
-    assert refusal(control.list_streams) == ("AccessDeniedException", 403)
-    archive = closed.client("kinesis-video-archived-media", **reader)
-    assert refusal(archive.list_fragments, StreamName="public-v") == ("AccessDeniedException", 403)
-    media = closed.client("kinesis-video-media", **reader)
+        "kinesisvideo:DescribeStream action"
+    )
+    assert denied.status == 403
+    assert refused("AccessDeniedException", control.tag_stream, StreamName="public-v", Tags={"k": "v"}).status == 403
+    assert refused("AccessDeniedException", control.list_streams).status == 403
+    archive = closed.client("kinesis-video-archived-media", **READER)
+    assert refused("AccessDeniedException", archive.list_fragments, StreamName="public-v").status == 403
+    media = closed.client("kinesis-video-media", **READER)
     selector = {"StartSelectorType": "NOW"}
-    assert refusal(media.get_media, StreamName="secret-v", StartSelector=selector) == ("AccessDeniedException", 403)
+    assert refused("AccessDeniedException", media.get_media, StreamName="secret-v", StartSelector=selector).status == 403
     for call, expected in [
         (closed.client("kinesisvideo", aws_secret_access_key="wrong").list_streams, "InvalidSignatureException"),
         (closed.client("kinesisvideo", aws_access_key_id="NOBODY").list_streams, "UnrecognizedClientException"),
     ]:
-        assert refusal(call) == (expected, 403)
+        assert refused(expected, call).status == 403
     for arn in arns:
         owner.delete_stream(StreamARN=arn)
 
 
-def ask(server, method, path, body=b"", headers=None):
-    connection = http.client.HTTPConnection(server.http, timeout=30)
-    connection.request(method, path, body, headers or {})
-    answer = connection.getresponse()
-    return answer.status, dict(answer.getheaders()), answer.read()
+def ask(server, method, path, body=None, headers=None):
+    answer, body = fetch(f"http://{server.http}{path}", method, body, headers)
+    return answer.status, dict(answer.getheaders()), body
 
 
 def test_errors_are_where_every_client_looks_for_them(server, closed):

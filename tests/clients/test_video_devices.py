@@ -2,17 +2,15 @@
 
 import datetime
 import json
-import os
-import pathlib
 import re
-import subprocess
 
 import pytest
-from botocore.exceptions import ClientError
 
-from conftest import ACCESS_KEY, SECRET, Server
+from support.certificates import certify, certify_itself
+from support.expect import refused
+from support.producer import CAPTURES, curl, fragments
+from support.server import ACCESS_KEY, READER, SECRET, Server, output
 
-FIXTURES = pathlib.Path(__file__).parents[2] / "fixtures" / "kvs"
 CONFIG = """
 [tls]
 client_ca = "{directory}/ca.pem"
@@ -28,10 +26,12 @@ actions = ["kinesisvideo:DescribeStream", "kinesisvideo:GetDataEndpoint", "kines
 """
 
 
-def curl(*arguments):
-    ran = subprocess.run(["curl", "-sS", "-i", *arguments], capture_output=True, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    answer = ran.stdout.decode()
+CHUNKED = ["-H", "Transfer-Encoding: chunked"]
+
+
+def answer_to(curl):
+    """Status, headers and body of the answer that curl gets."""
+    answer = output([*curl, "-sS", "-i"]).decode()
     while answer.startswith("HTTP/1.1 100 "):
         answer = answer.partition("\r\n\r\n")[2]
     head, _, body = answer.partition("\r\n\r\n")
@@ -40,85 +40,58 @@ def curl(*arguments):
     return int(status.split(" ")[1]), headers, body
 
 
-def put_media(url, stream, user, *more, media=None):
-    arguments = ["--aws-sigv4", "aws:amz:us-east-1:kinesisvideo", "--user", user, "-X", "POST"]
-    headers = {
-        "x-amzn-stream-name": stream,
-        "x-amzn-fragment-timecode-type": "ABSOLUTE",
-        "x-amzn-producer-start-timestamp": "1763740800.5",
-    }
-    for name, value in headers.items():
-        arguments += ["-H", f"{name}: {value}"]
-    media = media or FIXTURES / "producer-c-offline.mkv"
-    return curl(*arguments, "-T", str(media), *more, f"{url}/putMedia")
+def put_media(url, stream, user, *more):
+    film = CAPTURES / "producer-c-offline.mkv"
+    return answer_to([*curl(url, stream, None, film, user), *more])
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_curl_signs_media_that_it_streams(closed, chunked):
-    owner = closed.client("kinesisvideo")
-    arn = owner.create_stream(StreamName="curl", DataRetentionInHours=1)["StreamARN"]
-    more = ["-H", "Transfer-Encoding: chunked"] if chunked else []
-    status, headers, body = put_media(f"http://{closed.http}", "curl", f"{ACCESS_KEY}:{SECRET}", *more)
-    assert (status, headers["content-type"]) == (200, "application/json")
-    acks = [json.loads(line) for line in body.splitlines()]
-    persisted = [ack["FragmentNumber"] for ack in acks if ack["EventType"] == "PERSISTED"]
-    assert len(persisted) == 4 and all(re.fullmatch(r"\d{47}", number) for number in persisted)
-    stored = closed.client("kinesis-video-archived-media").list_fragments(StreamName="curl")["Fragments"]
-    assert sorted(fragment["FragmentNumber"] for fragment in stored) == sorted(persisted)
-    owner.delete_stream(StreamARN=arn)
+    with closed.camera("curl"):
+        more = CHUNKED if chunked else []
+        status, headers, body = put_media(f"http://{closed.http}", "curl", f"{ACCESS_KEY}:{SECRET}", *more)
+        assert (status, headers["content-type"]) == (200, "application/json")
+        persisted = [number for _, number in fragments(map(json.loads, body.splitlines()))]
+        assert len(persisted) == 4 and all(re.fullmatch(r"\d{47}", number) for number in persisted)
+        archive = closed.client("kinesis-video-archived-media")
+        stored = archive.list_fragments(StreamName="curl")["Fragments"]
+        assert sorted(fragment["FragmentNumber"] for fragment in stored) == sorted(persisted)
 
 
 def test_media_is_refused_before_it_is_sent(closed):
-    owner = closed.client("kinesisvideo")
-    arn = owner.create_stream(StreamName="public-put")["StreamARN"]
     url = f"http://{closed.http}"
-    for user, stream, status, code in [
-        (f"{ACCESS_KEY}:wrong", "public-put", 403, "InvalidSignatureException"),
-        ("NOBODY:wrong", "public-put", 403, "UnrecognizedClientException"),
-        ("AKIDREADER:another secret of enough characters", "public-put", 403, "AccessDeniedException"),
-        (f"{ACCESS_KEY}:{SECRET}", "absent", 404, "ResourceNotFoundException"),
-        (f"{ACCESS_KEY}:{SECRET}", "not/a/name", 400, "ValidationException"),
-    ]:
-        found, headers, body = put_media(url, stream, user, "-H", "Transfer-Encoding: chunked")
-        assert (found, headers["x-amzn-errortype"]) == (status, code.lower()), body
-    status, headers, _ = curl("-X", "POST", "-H", "x-amzn-stream-name: public-put", "-d", "x", f"{url}/putMedia")
-    assert (status, headers["x-amzn-errortype"]) == (403, "missingauthenticationtokenexception")
-    owner.delete_stream(StreamARN=arn)
-
-
-def openssl(directory, *arguments):
-    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
-
-
-def certify(directory, name, names):
-    """Makes a key and a certificate that the authority in `directory` has signed."""
-    (directory / "names").write_text("subjectAltName=" + ",".join(f"DNS:{name}" for name in names))
-    openssl(directory, "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-keyout", f"{name}.key", "-out", "request.pem", "-subj", f"/CN={name}")
-    openssl(directory, "x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key",
-            "-CAcreateserial", "-days", "1", "-extfile", "names", "-out", f"{name}.pem")
+    with closed.camera("public-put"):
+        for user, stream, status, code in [
+            (f"{ACCESS_KEY}:wrong", "public-put", 403, "InvalidSignatureException"),
+            ("NOBODY:wrong", "public-put", 403, "UnrecognizedClientException"),
+            (":".join(READER.values()), "public-put", 403, "AccessDeniedException"),
+            (f"{ACCESS_KEY}:{SECRET}", "absent", 404, "ResourceNotFoundException"),
+            (f"{ACCESS_KEY}:{SECRET}", "not/a/name", 400, "ValidationException"),
+        ]:
+            found, headers, body = put_media(url, stream, user, *CHUNKED)
+            assert (found, headers["x-amzn-errortype"]) == (status, code.lower()), body
+        unsigned = ["curl", "-X", "POST", "-H", "x-amzn-stream-name: public-put", "-d", "x"]
+        status, headers, _ = answer_to([*unsigned, f"{url}/putMedia"])
+        assert (status, headers["x-amzn-errortype"]) == (403, "missingauthenticationtokenexception")
 
 
 @pytest.fixture(scope="module")
 def devices(tmp_path_factory):
     """A server that lends keys to the devices `door` and `gate`; their certificates are beside it."""
     directory = tmp_path_factory.mktemp("devices")
-    openssl(directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-keyout", "ca.key", "-out", "ca.pem", "-days", "1", "-subj", "/CN=devices")
-    certify(directory, "door", ["door"])
-    certify(directory, "both", ["door", "gate"])
-    config = directory / "config.toml"
-    config.write_text(CONFIG.format(directory=directory, secret=SECRET))
-    server = Server(directory, "--config", str(config))
-    yield server
-    server.stop()
+    authority = certify_itself(directory, "ca")
+    certify(authority, "door", ["door"])
+    certify(authority, "both", ["door", "gate"])
+    with Server(directory, CONFIG.format(directory=directory, secret=SECRET)) as server:
+        yield server
 
 
 def lend(server, certificate, *more, alias="cameras"):
-    directory = pathlib.Path(server.directory)
-    proof = ["--cert", f"{directory}/{certificate}.pem", "--key", f"{directory}/{certificate}.key"]
+    place = server.directory
+    proof = ["--cert", f"{place}/{certificate}.pem", "--key", f"{place}/{certificate}.key"]
     proof = proof if certificate else []
-    return curl("-k", *proof, *more, f"https://{server.http}/role-aliases/{alias}/credentials")
+    url = f"https://{server.http}/role-aliases/{alias}/credentials"
+    return answer_to(["curl", "-k", *proof, *more, url])
 
 
 def thing(name):
@@ -143,14 +116,11 @@ def test_a_device_gets_keys_for_its_own_stream(devices):
     device = devices.client("kinesisvideo", **keys)
     assert device.describe_stream(StreamName="door")["StreamInfo"]["StreamName"] == "door"
     for call, arguments in [(device.describe_stream, {"StreamName": "gate"}), (device.list_streams, {})]:
-        with pytest.raises(ClientError) as raised:
-            call(**arguments)
-        assert raised.value.response["Error"]["Code"] == "AccessDeniedException"
+        refused("AccessDeniedException", call, **arguments)
     for wrong in [{"aws_session_token": None}, {"aws_session_token": lent["sessionToken"][::-1]},
                   {"aws_access_key_id": "ASIAOTHER"}]:
-        with pytest.raises(ClientError) as raised:
-            devices.client("kinesisvideo", **{**keys, **wrong}).describe_stream(StreamName="door")
-        assert raised.value.response["Error"]["Code"] == "UnrecognizedClientException"
+        stranger = devices.client("kinesisvideo", **{**keys, **wrong})
+        refused("UnrecognizedClientException", stranger.describe_stream, StreamName="door")
     token = ["-H", f"x-amz-security-token: {lent['sessionToken']}"]
     user = f"{lent['accessKeyId']}:{lent['secretAccessKey']}"
     status, _, body = put_media(f"https://{devices.http}", "door", user, "-k", *token)
@@ -171,5 +141,5 @@ def test_only_a_certified_device_gets_keys(devices):
         status, _, body = lend(devices, certificate, *more, alias=alias)
         assert status == expected, body
         assert ("credentials" in json.loads(body)) == (expected == 200)
-    plain, _, _ = curl(f"http://{devices.http}/role-aliases/cameras/credentials")
+    plain, _, _ = answer_to(["curl", f"http://{devices.http}/role-aliases/cameras/credentials"])
     assert plain == 403

@@ -2,50 +2,30 @@
 
 import json
 import pathlib
-import subprocess
 
 import pytest
 
-# Fixtures are found by the names that a module has.
-from test_video_playback import (  # noqa: F401
-    PRODUCER,
-    archive,
-    camera,
-    dash,
-    eventually,
-    films,
-    frames,
-    hls,
-    on_demand,
-    put_media,
-    sending,
-    span,
-    upload,
-    video,
-)
+from support.film import LIVE, frames
+from support.producer import sending, stored, upload
+from support.server import output
+from support.sessions import FORMS, live, recorded
 
 # The system's Python has GStreamer's bindings, a virtual environment has not.
-PLAY = ["/usr/bin/python3", str(pathlib.Path(__file__).parent / "gstreamer" / "play.py")]
+PLAY = ["/usr/bin/python3", pathlib.Path(__file__).parent / "gstreamer" / "play.py"]
 # The demuxers of Debian's GStreamer: those of today, and those before them.
 DECODERS = ["uridecodebin3", "uridecodebin"]
 
 
 def play(url, *arguments):
-    played = subprocess.run([*PLAY, url, *arguments], capture_output=True, text=True, timeout=120)
-    assert played.returncode == 0, played.stderr
-    return json.loads(played.stdout)
+    return json.loads(output([*PLAY, url, *arguments]))
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("form", ["FRAGMENTED_MP4", "MPEG_TS", "DASH"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("film", ["h264", "hevc", "mkv"])
 def test_every_frame_of_a_film_is_played(server, archive, camera, films, film, form, decoder):
-    send = put_media if film == "mkv" else upload
-    send(server, camera, films[film])
-    if form == "DASH":
-        url = dash(archive, camera, PlaybackMode="ON_DEMAND", DASHFragmentSelector=span())
-    else:
-        url = on_demand(archive, camera, ContainerFormat=form)
+    upload(server, camera, films[film])
+    url = recorded(archive, camera, form)
     seen = {kind: len(frames(url, kind)) for kind in "va"}
     assert seen["v"] == 200
     # A frame of AAC is 1,024 samples.
@@ -56,18 +36,9 @@ def test_every_frame_of_a_film_is_played(server, archive, camera, films, film, f
 # Not DASH: GStreamer 1.22 skips segments of a manifest that slides, where dash.js and ffmpeg do not.
 @pytest.mark.parametrize("form", ["FRAGMENTED_MP4", "MPEG_TS"])
 def test_a_live_session_follows_the_camera(server, archive, camera, form):
-    def begun():
+    with sending(server, camera, LIVE):
         # A live playlist of one or two segments is one that GStreamer 1.22 never asks for again.
-        assert len(archive.list_fragments(StreamName=camera)["Fragments"]) >= 5
-
-    with sending(server, camera):
-        eventually(begun)
-        url = hls(
-            archive,
-            camera,
-            ContainerFormat=form,
-            HLSFragmentSelector=PRODUCER,
-            DiscontinuityMode="ON_DISCONTINUITY",
-        )
+        stored(archive, camera, 5)
+        url = live(archive, camera, form)
         # More than the session had when it began.
         assert play(url, "--frames", "250")["pictures"] >= 250

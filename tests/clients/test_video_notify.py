@@ -3,63 +3,30 @@
 import contextlib
 import http.server
 import json
-import pathlib
 import queue
 import re
 import ssl
-import subprocess
 import threading
-import time
 
 import pytest
-from botocore.exceptions import ClientError
 
-from conftest import Server
-from test_video_media import FIXTURES, START, fragments, put
+from support.certificates import certify_itself
+from support.expect import eventually, refused
+from support.film import probe
+from support.producer import CAPTURES, START, fragments, put, tagged
+from support.records import read, shards
+from support.server import HOME, Server
 
-HOME = "000000000000"
-CLUSTER = bytes.fromhex("1f43b675")
 NOTIFY = {"AWS_KINESISVIDEO_NOTIFICATION": ""}
 PICTURE = {"AWS_KINESISVIDEO_IMAGE_GENERATION": ""}
 
 
-def element(name, content):
-    return bytes.fromhex(name) + (len(content) | 1 << 56).to_bytes(8, "big") + content
+VOUCHES_FOR_ITSELF = ["subjectAltName=IP:127.0.0.1", "basicConstraints=critical,CA:FALSE"]
 
 
-def tags(values):
-    """A Tags element of Matroska, as the SDKs write it."""
-    simple = b"".join(
-        element("67c8", element("45a3", name.encode()) + element("4487", value.encode()))
-        for name, value in values.items()
-    )
-    return element("1254c367", element("7373", simple))
-
-
-def tagged(capture, *of_fragments):
-    """A capture whose fragments carry tags; those before the first Cluster are its own."""
-    head, *clusters = (FIXTURES / capture).read_bytes().split(CLUSTER)
-    first, *others = [*of_fragments, *[{}] * len(clusters)][: len(clusters)]
-    sent = head + (tags(first) if first else b"") + CLUSTER + clusters[0]
-    for cluster, values in zip(clusters[1:], others):
-        # Behind a Cluster they are still its own.
-        end_of_fragment = cluster.find(bytes.fromhex("1254c367"))
-        end = end_of_fragment if end_of_fragment >= 0 else len(cluster)
-        sent += CLUSTER + cluster[:end] + (tags(values) if values else b"") + cluster[end:]
-    return sent
-
-
-@pytest.fixture(scope="module")
-def video(server):
-    return server.client("kinesisvideo")
-
-
-@pytest.fixture
-def camera(video, request):
-    name = "camera-" + re.sub("[^a-zA-Z0-9_.-]", "-", request.node.name)[:100]
-    arn = video.create_stream(StreamName=name, DataRetentionInHours=1)["StreamARN"]
-    yield name
-    video.delete_stream(StreamARN=arn)
+def capture(name, *of_fragments):
+    """What an SDK sent, with tags of its fragments."""
+    return tagged((CAPTURES / name).read_bytes(), *of_fragments)
 
 
 def notify(video, camera, uri, status="ENABLED"):
@@ -85,28 +52,15 @@ def expected(server, camera, number, payload):
     }
 
 
-def eventually(call, timeout=60):
-    end = time.monotonic() + timeout
-    while not (value := call()):
-        assert time.monotonic() < end, "nothing came"
-        time.sleep(0.05)
-    return value
-
-
 def records(kinesis, stream, count):
     """The records of a data stream, once there are so many."""
-    shards = [shard["ShardId"] for shard in kinesis.list_shards(StreamName=stream)["Shards"]]
 
-    def read():
-        found = []
-        for shard in shards:
-            start = kinesis.get_shard_iterator(
-                StreamName=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
-            )
-            found += kinesis.get_records(ShardIterator=start["ShardIterator"])["Records"]
+    def enough():
+        ids = [shard["ShardId"] for shard in shards(kinesis, stream)]
+        found = [record for shard in ids for record in read(kinesis, stream, shard)]
         return found if len(found) >= count else None
 
-    return eventually(read)
+    return eventually(enough, f"{count} records come")
 
 
 def test_a_data_stream_gets_a_message_of_each_fragment_that_asks(server, video, camera, stream):
@@ -114,7 +68,7 @@ def test_a_data_stream_gets_a_message_of_each_fragment_that_asks(server, video, 
     arn = kinesis.describe_stream(StreamName=stream)["StreamDescription"]["StreamARN"]
     notify(video, camera, arn)
     opened, shut = {"door": "open", "größe": "1 €"}, {"door": "shut"}
-    sent = tagged("producer-c-offline.mkv", {**NOTIFY, **opened}, shut, {**shut, **NOTIFY}, NOTIFY)
+    sent = capture("producer-c-offline.mkv", {**NOTIFY, **opened}, shut, {**shut, **NOTIFY}, NOTIFY)
     numbers = [number for _, number in fragments(put(server, camera, sent))]
     assert len(numbers) == 4
     found = records(kinesis, stream, 3)
@@ -127,11 +81,11 @@ def test_a_data_stream_gets_a_message_of_each_fragment_that_asks(server, video, 
     # A fragment that comes again was told of.
     assert [number for _, number in fragments(put(server, camera, sent))] == numbers
     notify(video, camera, arn, "DISABLED")
-    later = tagged("kvssink.mkv", NOTIFY)
+    later = capture("kvssink.mkv", NOTIFY)
     assert fragments(put(server, camera, later))
     notify(video, camera, arn)
-    later = tagged("producer-c-av.mkv", {**NOTIFY, "last": "1"})
-    ((_, last),) = fragments(put(server, camera, later, START.timestamp()))
+    later = capture("producer-c-av.mkv", {**NOTIFY, "last": "1"})
+    ((_, last),) = fragments(put(server, camera, later, START))
     found = [json.loads(record["Data"]) for record in records(kinesis, stream, 4)]
     assert found[3:] == [expected(server, camera, last, {"last": "1"})]
 
@@ -165,48 +119,34 @@ def webhook(certificate=None):
         hook.server_close()
 
 
-def certify(directory, name):
-    """Makes a certificate of 127.0.0.1 that vouches for itself."""
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    command += ["-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-addext", "basicConstraints=critical,CA:FALSE"]
-    command += ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
-    subprocess.run(command, cwd=directory, check=True, capture_output=True)
-    return directory / name
-
-
 @pytest.fixture(scope="module")
 def trusting(tmp_path_factory):
     """A server that makes pictures, and trusts one webhook; its certificate is beside it."""
     directory = tmp_path_factory.mktemp("trusting")
-    certify(directory, "hook")
+    certify_itself(directory, "hook", *VOUCHES_FOR_ITSELF)
     environment = {
         "SSL_CERT_FILE": str(directory / "hook.pem"),
         "SSL_CERT_DIR": "",
         "AFFLUX_VIDEO_IMAGES_DIR": str(directory / "images"),
     }
-    server = Server(directory, environment=environment)
-    yield server
-    server.stop()
+    with Server(directory, environment=environment) as server:
+        yield server
 
 
 @pytest.fixture
-def gate(trusting, request):
-    video = trusting.client("kinesisvideo")
-    name = "camera-" + re.sub("[^a-zA-Z0-9_.-]", "-", request.node.name)[:100]
-    arn = video.create_stream(StreamName=name, DataRetentionInHours=1)["StreamARN"]
-    yield name
-    video.delete_stream(StreamARN=arn)
+def gate(trusting, name):
+    with trusting.camera(f"camera-{name}") as camera:
+        yield camera
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_webhook_gets_a_message_of_each_fragment_that_asks(trusting, gate, scheme):
     video = trusting.client("kinesisvideo")
-    certificate = pathlib.Path(trusting.directory) / "hook" if scheme == "https" else None
+    certificate = trusting.directory / "hook" if scheme == "https" else None
     with webhook(certificate) as hook:
         address = f"127.0.0.1:{hook.server_port}"
         notify(video, gate, f"{scheme}://{address}/of/fragments?a=b")
-        sent = tagged("producer-c-offline.mkv", {**NOTIFY, "door": "open"}, {}, NOTIFY)
+        sent = capture("producer-c-offline.mkv", {**NOTIFY, "door": "open"}, {}, NOTIFY)
         numbers = [number for _, number in fragments(put(trusting, gate, sent))]
         for number, payload in [(numbers[0], {"door": "open"}), (numbers[2], {})]:
             path, headers, body = hook.posted.get(timeout=60)
@@ -224,10 +164,10 @@ def test_a_webhook_gets_a_message_of_each_fragment_that_asks(trusting, gate, sch
 
 def test_a_webhook_that_nobody_vouches_for_is_told_nothing(trusting, gate, tmp_path):
     video = trusting.client("kinesisvideo")
-    log = pathlib.Path(trusting.log.name)
-    with webhook(certify(tmp_path, "stranger")) as hook:
+    log = trusting.directory / "stderr"
+    with webhook(certify_itself(tmp_path, "stranger", *VOUCHES_FOR_ITSELF)) as hook:
         notify(video, gate, f"https://127.0.0.1:{hook.server_port}/")
-        assert fragments(put(trusting, gate, tagged("producer-c-offline.mkv", NOTIFY)))
+        assert fragments(put(trusting, gate, capture("producer-c-offline.mkv", NOTIFY)))
         eventually(lambda: [line for line in log.read_text().splitlines() if gate in line and "UnknownIssuer" in line])
         assert hook.posted.empty()
 
@@ -250,10 +190,10 @@ def test_pictures_of_fragments_that_ask_are_files(trusting, gate, form):
     look = rules(Format=form, WidthPixels=320, HeightPixels=180)
     video.update_image_generation_configuration(StreamName=gate, **look)
     prefix = {"AWS_KINESISVIDEO_IMAGE_PREFIX": "../front door"}
-    sent = tagged("producer-c-av.mkv", {**PICTURE, **prefix, "door": "open"})
-    ((_, number),) = fragments(put(trusting, gate, sent, START.timestamp()))
+    sent = capture("producer-c-av.mkv", {**PICTURE, **prefix, "door": "open"})
+    ((_, number),) = fragments(put(trusting, gate, sent, START))
     said = expected(trusting, gate, number, {})
-    directory = pathlib.Path(trusting.directory) / "images/pictures/of/doors"
+    directory = trusting.directory / "images/pictures/of/doors"
     ending = {"JPEG": "jpg", "PNG": "png"}[form]
     begin = said["FragmentStartProducerTimestamp"]
     archive = trusting.client("kinesis-video-archived-media")
@@ -269,9 +209,9 @@ def test_pictures_of_fragments_that_ask_are_files(trusting, gate, form):
     name = re.compile(rf"frontdoor_{HOME}_{re.escape(gate)}_(\d+)_[0-9a-f]{{16}}\.{ending}")
     assert [int(name.fullmatch(file.name)[1]) for file in found] == list(times)
     for file in found:
-        probe = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name,width,height", "-of", "csv=p=0"]
-        shown = subprocess.run([*probe, file], check=True, capture_output=True, text=True).stdout
-        assert shown.strip() == {"JPEG": "mjpeg,320,180", "PNG": "png,320,180"}[form]
+        (shown,) = probe(file, "stream=codec_name,width,height")["streams"]
+        codec = {"JPEG": "mjpeg", "PNG": "png"}[form]
+        assert shown == {"codec_name": codec, "width": 320, "height": 180}
         assert json.loads(file.with_suffix(".json").read_text()) == {
             "aws_kinesisvideo_fragment_number": number,
             "aws_kinesisvideo_producer_timestamp": str(begin),
@@ -281,11 +221,7 @@ def test_pictures_of_fragments_that_ask_are_files(trusting, gate, form):
 
 
 def refusal(call, **arguments):
-    with pytest.raises(ClientError) as raised:
-        call(**arguments)
-    error = raised.value.response["Error"]
-    assert error["Code"] == "InvalidArgumentException"
-    return error["Message"]
+    return refused("InvalidArgumentException", call, **arguments).message
 
 
 @pytest.mark.parametrize(
@@ -310,15 +246,13 @@ def test_destinations_that_no_message_can_reach_are_refused(video, camera, uri, 
 def test_a_server_that_trusts_nobody_refuses_https(tmp_path):
     nobody = tmp_path / "nobody.pem"
     nobody.touch()
-    server = Server(tmp_path, environment={"SSL_CERT_FILE": str(nobody), "SSL_CERT_DIR": ""})
-    video = server.client("kinesisvideo")
-    video.create_stream(StreamName="door", DataRetentionInHours=1)
     configuration = {"Status": "ENABLED", "DestinationConfig": {"Uri": "https://example.org/"}}
-    said = refusal(
-        video.update_notification_configuration, StreamName="door", NotificationConfiguration=configuration
-    )
+    with Server(tmp_path, environment={"SSL_CERT_FILE": str(nobody), "SSL_CERT_DIR": ""}) as server:
+        video = server.client("kinesisvideo")
+        video.create_stream(StreamName="door", DataRetentionInHours=1)
+        call = video.update_notification_configuration
+        said = refusal(call, StreamName="door", NotificationConfiguration=configuration)
     assert "no certificate authorities" in said
-    server.stop()
 
 
 def place(uri):

@@ -1,118 +1,20 @@
 """HLS and DASH sessions, played by ffmpeg and read by the m3u8 package."""
 
-import contextlib
-import datetime
-import http.client
 import json
-import subprocess
 import threading
-import time
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
 
 import m3u8
 import pytest
-from botocore.exceptions import ClientError
 
-from conftest import BINARY, Server
+from support.expect import eventually, refused
+from support.film import LIVE, frames
+from support.producer import START, seconds, sending, upload
+from support.server import Server, fetch
+from support.sessions import FORMS, dash, hls, live, on_demand, recorded, span
 
-START = datetime.datetime(2026, 11, 21, 10, tzinfo=datetime.timezone.utc)
-FRAGMENTED = "-movflags frag_keyframe+empty_moov+default_base_moof+cmaf -f mp4"
-H264 = "-c:v libx264 -preset veryfast -bf 2 -g 50 -sc_threshold 0 -pix_fmt yuv420p"
-HEVC = "-c:v libx265 -x265-params log-level=error:keyint=50:min-keyint=50:scenecut=0 -tag:v hvc1"
-AAC = "-c:a aac -b:a 64k"
 MPD = "{urn:mpeg:dash:schema:mpd:2011}"
-
-
-def seconds(count):
-    return datetime.timedelta(seconds=count)
-
-
-def picture(codec, output, length, rate=25, pace=""):
-    """A command that makes pictures and sound."""
-    source = f"{pace} -f lavfi -i testsrc2=s=320x180:r={rate} {pace} -f lavfi -i sine=r=48000"
-    return f"ffmpeg -v error -y {source} -t {length} {codec} {AAC} {output}".split()
-
-
-@pytest.fixture(scope="module")
-def films(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("films")
-    made = {}
-    for name, codec in (("h264", H264), ("hevc", HEVC)):
-        made[name] = directory / f"{name}.mp4"
-        subprocess.run(picture(codec, f"{FRAGMENTED} {made[name]}", 8), check=True)
-    made["mkv"] = directory / "h264.mkv"
-    matroska = "-f matroska -cluster_size_limit 50M -cluster_time_limit 60000"
-    subprocess.run(picture(H264, f"{matroska} {made['mkv']}", 8), check=True)
-    return made
-
-
-@pytest.fixture(scope="module")
-def video(server):
-    return server.client("kinesisvideo")
-
-
-@pytest.fixture(scope="module")
-def archive(server):
-    return server.client("kinesis-video-archived-media")
-
-
-@pytest.fixture
-def camera(video, request):
-    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)[:100]
-    arn = video.create_stream(StreamName=name, DataRetentionInHours=1)["StreamARN"]
-    yield name
-    video.delete_stream(StreamARN=arn)
-
-
-def upload(server, name, film, start=START):
-    command = [BINARY, "video", "put", name, str(film), "--server", server.ready["quic"]]
-    subprocess.run(
-        [*command, "--start", str(start.timestamp())], check=True, stdout=subprocess.DEVNULL
-    )
-
-
-def put_media(server, name, film, start=START):
-    connection = http.client.HTTPConnection(server.http, timeout=60)
-    headers = {
-        "x-amzn-stream-name": name,
-        "x-amzn-fragment-timecode-type": "RELATIVE",
-        "x-amzn-producer-start-timestamp": str(start.timestamp()),
-    }
-    connection.request("POST", "/putMedia", film.read_bytes(), headers)
-    answer = connection.getresponse()
-    acks = answer.read()
-    assert answer.status == 200 and b"PERSISTED" in acks and b"ERROR" not in acks, acks
-
-
-def span(length=120, start=START, axis="PRODUCER_TIMESTAMP"):
-    ends = {"StartTimestamp": start, "EndTimestamp": start + seconds(length)}
-    return {"FragmentSelectorType": axis, "TimestampRange": ends}
-
-
-def hls(archive, name, **arguments):
-    answer = archive.get_hls_streaming_session_url(StreamName=name, **arguments)
-    return answer["HLSStreamingSessionURL"]
-
-
-def on_demand(archive, name, **arguments):
-    given = {"HLSFragmentSelector": span(), "PlaybackMode": "ON_DEMAND", **arguments}
-    return hls(archive, name, **given)
-
-
-def dash(archive, name, **arguments):
-    answer = archive.get_dash_streaming_session_url(StreamName=name, **arguments)
-    return answer["DASHStreamingSessionURL"]
-
-
-def fetch(url, timeout=30):
-    parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
-    connection.request("GET", f"{parts.path}?{parts.query}")
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
-    return answer, body
 
 
 def text(url):
@@ -129,32 +31,13 @@ def playlist(master, track=1):
     return m3u8.loads(text(url), uri=url)
 
 
-def frames(source, kind, *arguments):
-    """The MD5 of each decoded frame."""
-    command = ["ffmpeg", "-hide_banner", "-loglevel", "error", *arguments, "-i", str(source)]
-    done = subprocess.run(
-        [*command, "-map", f"0:{kind}:0", "-f", "framemd5", "-"],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "Non-monotonous" not in done.stderr and "corrupt" not in done.stderr, done.stderr
-    lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
-    return [line.rsplit(",", 1)[1].strip() for line in lines]
-
-
 @pytest.mark.parametrize("film", ["h264", "hevc", "mkv"])
-@pytest.mark.parametrize("form", ["FRAGMENTED_MP4", "MPEG_TS", "DASH"])
+@pytest.mark.parametrize("form", FORMS)
 def test_every_frame_of_a_film_is_played_as_it_was_sent(
     server, archive, camera, films, film, form
 ):
-    send = put_media if film == "mkv" else upload
-    send(server, camera, films[film])
-    if form == "DASH":
-        url = dash(archive, camera, PlaybackMode="ON_DEMAND", DASHFragmentSelector=span())
-    else:
-        url = on_demand(archive, camera, ContainerFormat=form)
+    upload(server, camera, films[film])
+    url = recorded(archive, camera, form)
     for kind in "va":
         expected = frames(films[film], kind)
         assert len(expected) >= 200
@@ -250,26 +133,17 @@ def test_only_the_newest_of_fragments_at_one_time_is_played(server, archive, cam
     assert len(frames(url, "v")) == 200
 
 
-def refusal(call, *arguments, **named):
-    with pytest.raises(ClientError) as raised:
-        call(*arguments, **named)
-    return raised.value.response["Error"]["Code"]
-
-
 def test_sessions_of_nothing_are_refused(server, video, archive, camera, films):
-    assert refusal(hls, archive, camera) == "ResourceNotFoundException"
+    refused("ResourceNotFoundException", hls, archive, camera)
     upload(server, camera, films["h264"])
     later = span(start=START + seconds(600))
-    assert (
-        refusal(on_demand, archive, camera, HLSFragmentSelector=later)
-        == "ResourceNotFoundException"
-    )
-    assert refusal(hls, archive, "nobody") == "ResourceNotFoundException"
+    refused("ResourceNotFoundException", on_demand, archive, camera, HLSFragmentSelector=later)
+    refused("ResourceNotFoundException", hls, archive, "nobody")
     arn = video.create_stream(StreamName="host-buffer")["StreamARN"]
-    assert refusal(hls, archive, "host-buffer") == "NoDataRetentionException"
+    refused("NoDataRetentionException", hls, archive, "host-buffer")
     video.delete_stream(StreamARN=arn)
-    assert refusal(hls, archive, camera, HLSFragmentSelector=span()) == "InvalidArgumentException"
-    assert refusal(dash, archive, camera, PlaybackMode="ON_DEMAND") == "InvalidArgumentException"
+    refused("InvalidArgumentException", hls, archive, camera, HLSFragmentSelector=span())
+    refused("InvalidArgumentException", dash, archive, camera, PlaybackMode="ON_DEMAND")
 
 
 def test_tokens_open_their_own_session_and_nothing_else(
@@ -292,10 +166,9 @@ def test_tokens_open_their_own_session_and_nothing_else(
         assert answer.status == 401, forged
         assert "Message" in json.loads(body)
         assert answer.headers["x-amzn-errortype"] == "NotAuthorizedException"
-    stranger = Server(tmp_path)
-    answer, _ = fetch(url.replace(server.http, stranger.http))
-    assert answer.status == 401
-    stranger.stop()
+    with Server(tmp_path) as stranger:
+        answer, _ = fetch(url.replace(server.http, stranger.http))
+        assert answer.status == 401
 
 
 def test_a_session_outlives_a_restart(own_server, films):
@@ -308,56 +181,11 @@ def test_a_session_outlives_a_restart(own_server, films):
     assert (text(url), playlist(url).dumps(), len(frames(url, "v"))) == before
 
 
-@contextlib.contextmanager
-def sending(server, name):
-    """A camera that sends for as long as somebody looks, in fragments of a second."""
-    codec = H264.replace("-g 50", "-g 25")
-    source = subprocess.Popen(
-        picture(codec, f"{FRAGMENTED} -", 60, pace="-re"), stdout=subprocess.PIPE
-    )
-    put = subprocess.Popen(
-        [BINARY, "video", "put", name, "-", "--server", server.ready["quic"]],
-        stdin=source.stdout,
-        stdout=subprocess.DEVNULL,
-    )
-    source.stdout.close()
-    try:
-        yield
-    finally:
-        source.terminate()
-        source.wait()
-        assert put.wait(timeout=30) == 0
-
-
-def eventually(call, timeout=30):
-    end = time.monotonic() + timeout
-    while True:
-        try:
-            return call()
-        except (AssertionError, ClientError):
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-
-
-PRODUCER = {"FragmentSelectorType": "PRODUCER_TIMESTAMP"}
-
-
-@pytest.mark.parametrize("form", ["FRAGMENTED_MP4", "MPEG_TS", "DASH"])
+@pytest.mark.parametrize("form", FORMS)
 def test_a_live_session_follows_the_camera(server, archive, camera, form):
-    with sending(server, camera):
-        if form == "DASH":
-            url = eventually(lambda: dash(archive, camera, DASHFragmentSelector=PRODUCER))
-        else:
-            url = eventually(
-                lambda: hls(
-                    archive,
-                    camera,
-                    ContainerFormat=form,
-                    HLSFragmentSelector=PRODUCER,
-                    DiscontinuityMode="ON_DISCONTINUITY",
-                )
-            )
+    with sending(server, camera, LIVE):
+        url = live(archive, camera, form)
+        if form != "DASH":
             first = playlist(url)
             assert not first.is_endlist
 
@@ -394,15 +222,8 @@ def ended_at(url):
 
 
 def test_a_low_latency_player_waits_for_the_next_segment(server, archive, camera):
-    with sending(server, camera):
-        url = eventually(
-            lambda: hls(
-                archive,
-                camera,
-                HLSFragmentSelector=PRODUCER,
-                DiscontinuityMode="ON_DISCONTINUITY",
-            )
-        )
+    with sending(server, camera, LIVE):
+        url = live(archive, camera)
         media = playlist(url)
         assert media.server_control.can_block_reload == "YES"
         # Half a segment, to the picture.
@@ -429,8 +250,8 @@ def test_a_low_latency_player_waits_for_the_next_segment(server, archive, camera
 
 
 def test_many_players_are_answered_at_once(server, archive, camera):
-    with sending(server, camera):
-        url = eventually(lambda: hls(archive, camera, HLSFragmentSelector=PRODUCER))
+    with sending(server, camera, LIVE):
+        url = live(archive, camera)
         media = playlist(url)
         number = media.media_sequence + len(media.segments)
         token = urllib.parse.urlsplit(url).query

@@ -1,0 +1,1 @@
+"""What the tests share: a server, what is asked of it, and films."""
