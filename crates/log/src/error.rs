@@ -45,7 +45,7 @@ impl From<AppendError> for Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The position was deleted by retention.
+    /// The position was deleted by retention, or trimmed.
     #[error("the position is below the trim horizon {horizon}")]
     Trimmed {
         /// The first position that can be read.

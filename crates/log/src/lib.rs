@@ -1,4 +1,4 @@
-//! One shard's bytes on disk: segments, index, maps, commit rounds, recovery, retention.
+//! One shard's bytes on disk: segments, index, maps, commit rounds, recovery, retention, trimming.
 //!
 //! A [`Volume`] is a data directory. It opens a [`ShardLog`] per shard, which takes stamped entries
 //! and hands them back as slices of mapped files. Appending never waits for the disk: entries queue, the

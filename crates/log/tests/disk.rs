@@ -26,6 +26,7 @@ pub(crate) enum Call {
     Sync,
     SyncDir,
     SyncAll,
+    Remove,
 }
 
 /// Makes calls fail.
@@ -236,6 +237,7 @@ impl FileSystem for SimDisk {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.check(Call::Remove, path)?;
         Disk.remove_file(path)?;
         let mut state = self.state.lock();
         if let Some(image) = state.files.remove(path)

@@ -19,6 +19,7 @@ enum Step {
     Time(i64),
     Retain { bytes_max: u64 },
     Expire { millis: i64 },
+    Trim { before: u64 },
     Reopen,
 }
 
@@ -32,6 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..2_000_i64).prop_map(Step::Time),
         1 => (0..600_000_u64).prop_map(|bytes_max| Step::Retain { bytes_max }),
         1 => (0..2_000_i64).prop_map(|millis| Step::Expire { millis }),
+        1 => (0..300_u64).prop_map(|before| Step::Trim { before }),
         1 => Just(Step::Reopen),
     ]
 }
@@ -104,6 +106,7 @@ impl Run {
             Step::Expire { millis } => {
                 self.retain(Some(ServerTime::from_millis(START + millis)), None);
             }
+            Step::Trim { before } => self.trim(before),
             Step::Reopen => self.reopen(),
         }
     }
@@ -191,6 +194,16 @@ impl Run {
             let kept = self.entries.iter().find(|entry| entry.arrival >= before);
             assert!(kept.is_none_or(|entry| horizon <= entry.position.max(self.horizon)));
         }
+        self.horizon = horizon;
+    }
+
+    fn trim(&mut self, before: u64) {
+        let before = before % (self.end() + 2);
+        let horizon = self.log.trim(Position::new(before)).unwrap().get();
+        assert!(horizon >= self.horizon && horizon <= before.max(self.horizon));
+        assert!(horizon <= self.log.watermarks().durable.get());
+        let starts = |entry: &Entry| entry.position == horizon;
+        assert!(horizon == self.end() || self.entries.iter().any(starts));
         self.horizon = horizon;
     }
 

@@ -461,6 +461,43 @@ fn retention_by_bytes_keeps_the_newest_segments() {
 }
 
 #[test]
+fn trimming_deletes_the_segments_below_a_position_and_never_goes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 1_000, false);
+    let volume = open(dir.path());
+    let (log, ear) = shard(&volume, KEY);
+    let segments = log.segments();
+    let (second, third) = (segments[1].first, segments[2].first);
+    let one_before = |position: Position| Position::new(position.get() - 1);
+    assert_eq!(log.trim(one_before(second)).unwrap(), Position::ZERO);
+    assert_eq!(log.trim(second).unwrap(), second);
+    assert_eq!(log.trim(one_before(third)).unwrap(), second);
+    assert!(!segment(dir.path(), 0).exists() && !index(dir.path(), 0).exists());
+    assert!(matches!(
+        log.read(one_before(second), 1),
+        Err(ReadError::Trimmed { horizon }) if horizon == second
+    ));
+    for earlier in [Position::ZERO, second] {
+        assert_eq!(log.trim(earlier).unwrap(), second);
+    }
+    assert_eq!(log.segments(), segments[1..]);
+    // Beyond the end: the active segment stays all the same.
+    let last = segments[segments.len() - 1];
+    assert_eq!(log.trim(Position::new(u64::MAX)).unwrap(), last.first);
+    assert_eq!(log.segments(), [last]);
+    let (header, body) = entry(1, 928, 0);
+    let appended = append(&log, &ear, header, body);
+    assert_eq!(appended.position, Position::new(1_000));
+    ear.wait_durable(appended.serial);
+    let kept = read_all(&log, last.first, 1 << 20).len();
+    assert_eq!(kept as u64, 1_001 - last.first.get());
+    drop((log, volume));
+    let volume = open(dir.path());
+    let (log, _ear) = shard(&volume, KEY);
+    assert_eq!(log.watermarks().trim_horizon, last.first);
+}
+
+#[test]
 fn retention_by_age_deletes_whole_segments_that_are_older() {
     let dir = tempfile::tempdir().unwrap();
     let clock = clock();

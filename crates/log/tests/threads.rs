@@ -1,4 +1,4 @@
-//! Many threads at once: producers, readers, retention.
+//! Many threads at once: producers, readers, retention, trimming.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,12 +35,28 @@ fn follow(log: &ShardLog, done: &AtomicBool) {
     }
 }
 
-fn produce(log: &ShardLog, ear: &Ear) {
+/// Reads up to the end of what the producers append, and trims whatever it has got.
+fn take(log: &ShardLog) {
+    let mut at = Position::ZERO;
+    while at.get() < PRODUCERS * EACH {
+        let slice = log.read(at, 20_000).expect("nothing unread is trimmed");
+        if slice.is_empty() {
+            std::thread::yield_now();
+            continue;
+        }
+        assert_eq!(slice.first, at);
+        split(&slice);
+        at = slice.end;
+        assert!(log.trim(at).unwrap() <= at);
+    }
+}
+
+fn produce(log: &ShardLog, ear: &Ear, bytes_max: Option<u64>) {
     for i in 0..EACH {
         let (header, body) = entry(1, 1_500, i);
         append(log, ear, header, body);
         if i % 50 == 0 {
-            log.retain(None, Some(500_000)).unwrap();
+            log.retain(None, bytes_max).unwrap();
         }
     }
 }
@@ -56,7 +72,7 @@ fn readers_follow_producers_and_retention_without_a_gap() {
             scope.spawn(|| follow(&log, &done));
         }
         let producers: Vec<_> = (0..PRODUCERS)
-            .map(|_| scope.spawn(|| produce(&log, &ear)))
+            .map(|_| scope.spawn(|| produce(&log, &ear, Some(500_000))))
             .collect();
         for producer in producers {
             producer.join().unwrap();
@@ -65,4 +81,24 @@ fn readers_follow_producers_and_retention_without_a_gap() {
         done.store(true, Ordering::Release);
     });
     assert_eq!(log.watermarks().durable.get(), PRODUCERS * EACH);
+}
+
+#[test]
+fn a_reader_that_trims_behind_itself_beside_appends_misses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let volume = open(dir.path());
+    let (log, ear) = shard(&volume, KEY);
+    std::thread::scope(|scope| {
+        scope.spawn(|| take(&log));
+        for _ in 0..PRODUCERS {
+            scope.spawn(|| produce(&log, &ear, None));
+        }
+    });
+    let marks = log.watermarks();
+    assert_eq!(marks.durable.get(), PRODUCERS * EACH);
+    // What is full is sealed by a thread of its own, and then the next call deletes it.
+    while log.segments().len() > 1 {
+        log.trim(marks.durable).unwrap();
+        std::thread::yield_now();
+    }
 }

@@ -113,6 +113,18 @@ impl ShardLog {
         self.shard.retain(&self.core, before, bytes_max)
     }
 
+    /// Deletes sealed segments of which everything lies below `before`; returns the new trim horizon.
+    ///
+    /// Whole segments go, so up to one full segment below `before` stays, and the active one always does.
+    /// The horizon never goes back while the log is open. After a power cut segments may be there again:
+    /// trim anew. Calls the disk. Readers that hold slices of a deleted segment keep them.
+    ///
+    /// # Errors
+    /// As the disk reports them.
+    pub fn trim(&self, before: Position) -> Result<Position> {
+        self.shard.trim(&self.core, before)
+    }
+
     /// Which log this is.
     #[must_use]
     pub fn key(&self) -> LogKey {
@@ -140,8 +152,10 @@ pub(crate) struct Shard {
     /// Oldest first; the last one is active. Only activated segments, so that their first positions
     /// never decrease.
     segments: RwLock<VecDeque<Arc<Segment>>>,
-    /// Held by whoever makes or removes files of this shard.
-    pub(crate) maintenance: Mutex<()>,
+    /// Held by whoever makes or removes files of this shard. In it are the segments that are no longer
+    /// read and whose files are still there, because the disk refused to remove one: they go before any
+    /// newer one, since a gap in the files is damage.
+    pub(crate) maintenance: Mutex<VecDeque<Arc<Segment>>>,
     /// The last full segment that was synced, with [`Durability::Os`].
     synced: Mutex<Option<Point>>,
     stopped: OnceLock<Stop>,
@@ -280,7 +294,7 @@ impl Shard {
                 waiting: false,
             }),
             segments: RwLock::new(segments),
-            maintenance: Mutex::new(()),
+            maintenance: Mutex::default(),
             synced: Mutex::default(),
             stopped: OnceLock::new(),
             closed: AtomicBool::new(false),

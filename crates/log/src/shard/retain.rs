@@ -1,4 +1,4 @@
-//! Retention: whole sealed segments go, oldest first.
+//! Retention and trimming: whole sealed segments go, oldest first.
 
 use std::sync::Arc;
 
@@ -20,8 +20,26 @@ impl Shard {
         if let Some(before) = before {
             self.replace_idle(core, before);
         }
-        let _files = self.maintenance.lock();
-        let doomed = self.doomed(before, bytes_max);
+        self.remove_oldest(core, |segment, next, bytes| {
+            bytes_max.is_some_and(|max| bytes > max)
+                || before.is_some_and(|before| is_older(segment, next, before))
+        })
+    }
+
+    pub(super) fn trim(&self, core: &Core, before: Position) -> Result<Position> {
+        // What is sealed is durable: so is everything below what follows it.
+        self.remove_oldest(core, |_, next, _| next.first() <= before)
+    }
+
+    /// Removes sealed segments from the oldest on, until one may stay, and returns the new horizon.
+    /// `may_go` looks at a segment, the one after it, and the bytes that the shard takes from it on.
+    fn remove_oldest(
+        &self,
+        core: &Core,
+        may_go: impl Fn(&Arc<Segment>, &Segment, u64) -> bool,
+    ) -> Result<Position> {
+        let mut removing = self.maintenance.lock();
+        let doomed = self.doomed(may_go);
         if let Some((_, first)) = doomed.last()
             && self.durability() == Durability::Os
         {
@@ -29,14 +47,17 @@ impl Shard {
             first.sync()?;
             core.store.sync_dir(&self.dir)?;
         }
-        for (segment, next) in &doomed {
-            let horizon = next.first();
+        for (_, next) in &doomed {
             // Readers must not look for what is about to go.
-            self.marks.trim(horizon);
-            self.segments.write().pop_front();
-            segment.remove()?;
+            self.marks.trim(next.first());
+            removing.extend(self.segments.write().pop_front());
         }
-        if !doomed.is_empty() {
+        let is_any = !removing.is_empty();
+        while let Some(oldest) = removing.front() {
+            oldest.remove()?;
+            removing.pop_front();
+        }
+        if is_any {
             core.store.sync_dir(&self.dir)?;
         }
         Ok(self.marks.trim_horizon())
@@ -45,8 +66,7 @@ impl Shard {
     /// The sealed segments that may go, oldest first, each with the one after it.
     fn doomed(
         &self,
-        before: Option<ServerTime>,
-        bytes_max: Option<u64>,
+        may_go: impl Fn(&Arc<Segment>, &Segment, u64) -> bool,
     ) -> Vec<(Arc<Segment>, Arc<Segment>)> {
         let segments: Vec<_> = self.segments.read().iter().cloned().collect();
         // The active segment's activation says where the shard goes on: it must be durable.
@@ -59,9 +79,7 @@ impl Shard {
         let mut bytes: u64 = segments.iter().map(|segment| segment.reserved()).sum();
         let mut doomed = Vec::new();
         for (segment, next) in segments.iter().zip(segments.iter().skip(1)) {
-            let large = bytes_max.is_some_and(|max| bytes > max);
-            let old = || before.is_some_and(|before| is_older(segment, next, before));
-            if !segment.is_sealed() || !(large || old()) {
+            if !segment.is_sealed() || !may_go(segment, next, bytes) {
                 break;
             }
             bytes -= segment.reserved();
