@@ -28,8 +28,8 @@ impl Engine {
         stream: &StreamName,
         consumer: &ConsumerName,
     ) -> Result<ConsumerDescription> {
-        self.0.check_running()?;
-        let stream = self.0.stream(stream)?;
+        self.inner.check_running()?;
+        let stream = self.stream(stream)?;
         let changes = Arc::clone(&stream.changes).lock_owned().await;
         if stream.is_deleted() {
             return Err(stream.deleted_error());
@@ -37,7 +37,7 @@ impl Engine {
         check_new(&stream, consumer)?;
         let description = ConsumerDescription {
             name: consumer.clone(),
-            created: self.0.clock.wall(),
+            created: self.inner.clock.wall(),
         };
         let write = Write::Put {
             table: Table::Consumers,
@@ -48,7 +48,7 @@ impl Engine {
             .encode_to_vec(),
         };
         let registered = description.clone();
-        self.0
+        self.inner
             .catalog
             .commit(vec![write], move |outcome| {
                 if outcome == Outcome::Committed {
@@ -70,8 +70,8 @@ impl Engine {
         stream: &StreamName,
         consumer: &ConsumerName,
     ) -> Result<()> {
-        self.0.check_running()?;
-        let stream = self.0.stream(stream)?;
+        self.inner.check_running()?;
+        let stream = self.stream(stream)?;
         let changes = Arc::clone(&stream.changes).lock_owned().await;
         check_registered(&stream, consumer)?;
         let id = stream.facts.id;
@@ -86,7 +86,7 @@ impl Engine {
             },
         ];
         let consumer = consumer.clone();
-        self.0
+        self.inner
             .catalog
             .commit(writes, move |outcome| {
                 if outcome == Outcome::Committed {
@@ -102,7 +102,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` if the stream does not exist.
     pub fn list_consumers(&self, stream: &StreamName) -> Result<Vec<ConsumerDescription>> {
-        let stream = self.0.stream(stream)?;
+        let stream = self.stream(stream)?;
         let consumers = stream.consumers.read();
         Ok(consumers
             .iter()
@@ -125,8 +125,8 @@ impl Engine {
         shard: ShardId,
         position: Position,
     ) -> Result<()> {
-        self.0.check_running()?;
-        let stream = self.0.stream(stream)?;
+        self.inner.check_running()?;
+        let stream = self.stream(stream)?;
         check_registered(&stream, consumer)?;
         let cell = stream.cell(shard)?;
         if let Some(live) = cell.live()
@@ -140,14 +140,14 @@ impl Engine {
         }
         let row = CheckpointRow {
             position: position.get(),
-            saved_ms: self.0.clock.wall().as_millis(),
+            saved_ms: self.inner.clock.wall().as_millis(),
         };
         let write = Write::Put {
             table: Table::Checkpoints,
             key: key::checkpoint(stream.facts.id, consumer, shard),
             value: row.encode_to_vec(),
         };
-        self.0.catalog.commit(vec![write], |_| ()).await
+        self.inner.catalog.commit(vec![write], |_| ()).await
     }
 
     /// Where a consumer has come to in a shard; `None` if it has saved nothing.
@@ -160,10 +160,10 @@ impl Engine {
         consumer: &ConsumerName,
         shard: ShardId,
     ) -> Result<Option<Position>> {
-        let stream = self.0.stream(stream)?;
+        let stream = self.stream(stream)?;
         check_registered(&stream, consumer)?;
         let key = key::checkpoint(stream.facts.id, consumer, shard);
-        let row = self.0.catalog.get(Table::Checkpoints, &key)?;
+        let row = self.inner.catalog.get(Table::Checkpoints, &key)?;
         row.map(|row| Ok(decode(shard, &row)?.position)).transpose()
     }
 
@@ -176,11 +176,11 @@ impl Engine {
         stream: &StreamName,
         consumer: &ConsumerName,
     ) -> Result<Vec<Checkpoint>> {
-        let stream = self.0.stream(stream)?;
+        let stream = self.stream(stream)?;
         check_registered(&stream, consumer)?;
         let prefix = key::checkpoints(stream.facts.id, consumer);
         let rows = self
-            .0
+            .inner
             .catalog
             .scan(Table::Checkpoints, &prefix, None, CHECKPOINTS_MAX)?;
         rows.iter()

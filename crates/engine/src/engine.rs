@@ -22,6 +22,7 @@ use crate::shard::live::Live;
 use crate::shard::ringer::Ringer;
 use crate::shard::signals::{End, Helpers};
 use crate::stats::EngineStats;
+use crate::view::View;
 
 /// The file of the catalog in a data directory.
 const CATALOG_FILE: &str = "catalog.redb";
@@ -59,8 +60,13 @@ impl EngineOptions {
 ///
 /// Methods that may wait for a disk are `async` and run on the engine's own threads; they need no
 /// particular runtime. The others look at memory, or read a row of the catalog.
+///
+/// It finds the streams of users; [`Engine::deliveries`] gives a handle for those of delivery streams.
 #[derive(Clone)]
-pub struct Engine(pub(crate) Arc<Inner>);
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) view: View,
+}
 
 pub(crate) struct Inner {
     pub(crate) clock: Clock,
@@ -129,7 +135,10 @@ impl Engine {
                 .ticker
                 .start(Arc::downgrade(&inner), interval)?;
         }
-        Ok(Self(inner))
+        Ok(Self {
+            inner,
+            view: View::Users,
+        })
     }
 
     /// A shard, with its log open.
@@ -138,12 +147,12 @@ impl Engine {
     /// `NotFound` if the stream or the shard does not exist; `DataLoss` if its log is damaged;
     /// `Unavailable` while shutting down.
     pub async fn shard(&self, stream: &StreamName, shard: ShardId) -> Result<Shard> {
-        self.0.check_running()?;
-        let stream = self.0.stream(stream)?;
+        self.inner.check_running()?;
+        let stream = self.stream(stream)?;
         let cell = stream.cell(shard)?;
-        let live = self.0.live(&stream, &cell).await?;
+        let live = self.inner.live(&stream, &cell).await?;
         Ok(Shard {
-            engine: Arc::clone(&self.0),
+            engine: Arc::clone(&self.inner),
             stream,
             cell,
             live,
@@ -153,13 +162,13 @@ impl Engine {
     /// A small durable store for what others must remember.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        Settings::new(Arc::clone(&self.0.catalog))
+        Settings::new(Arc::clone(&self.inner.catalog))
     }
 
-    /// Counters and gauges.
+    /// Counters and gauges, of every stream, whichever this handle finds.
     #[must_use]
     pub fn stats(&self) -> EngineStats {
-        let registry = self.0.registry.read();
+        let registry = self.inner.registry.read();
         let shards = registry.streams.values();
         let shards: usize = shards.map(|stream| stream.shards.read().len()).sum();
         EngineStats {
@@ -168,7 +177,7 @@ impl Engine {
                 .values()
                 .map(|stream| stream.counters.snapshot(stream.name().clone()))
                 .collect(),
-            volume: self.0.volume.stats(),
+            volume: self.inner.volume.stats(),
             shards: u64::try_from(shards).unwrap_or(u64::MAX),
         }
     }
@@ -183,7 +192,7 @@ impl Engine {
     /// # Cancel safety
     /// Call it again after cancelling it.
     pub async fn shutdown(&self) -> Result<()> {
-        let inner = &self.0;
+        let inner = &self.inner;
         inner.stopping.store(true, Ordering::Release);
         inner.helpers.ticker.stop();
         let cells = inner.cells();
@@ -217,7 +226,7 @@ impl Engine {
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("dir", &self.0.dir)
+            .field("dir", &self.inner.dir)
             .finish_non_exhaustive()
     }
 }

@@ -32,6 +32,7 @@ mod settings;
 mod shard;
 mod stats;
 mod stream;
+mod view;
 
 pub use afflux_log::{Durability, FileSystem, Slice, VolumeOptions, VolumeStats, Watermarks};
 
@@ -49,3 +50,4 @@ pub use stream::{
     ShardDescription, ShardLoad, ShardState, StreamDescription, StreamKind, StreamLoad,
     StreamSummary,
 };
+pub use view::delivery_stream;

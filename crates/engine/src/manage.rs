@@ -6,34 +6,36 @@ use std::sync::Arc;
 use afflux_types::limits::STREAMS_MAX;
 use afflux_types::{Error, ErrorKind, HashKeyRange, Result, ShardId, StreamName};
 
-use crate::catalog::{Outcome, ShardFacts, StreamFacts, Table, Write, key};
+use crate::catalog::{Outcome, ShardFacts, StreamFacts, Table, Write, key, needs_delivery};
 use crate::engine::{Engine, remove_logs};
 use crate::registry::{Registry, Stream};
 use crate::seal::SealFacts;
 use crate::stream::{
-    NewStream, Retention, ShardDescription, StreamDescription, StreamLoad, StreamSummary,
-    check_record_bytes,
+    NewStream, Retention, ShardDescription, StreamDescription, StreamKind, StreamLoad,
+    StreamSummary, check_record_bytes,
 };
 
 impl Engine {
     /// Creates a stream, durably.
     ///
     /// # Errors
-    /// `Invalid` or `LimitExceeded` for a setting out of its bounds, `InUse` if the name is taken,
-    /// `LimitExceeded` above the number of streams of one server.
+    /// `Invalid` or `LimitExceeded` for a setting out of its bounds, `Invalid` for a name that is kept for
+    /// the streams that this handle does not find, `InUse` if the name is taken, `LimitExceeded` above the
+    /// number of streams of one server.
     ///
     /// # Cancel safety
     /// A dropped future has created the stream whole or not at all.
     pub async fn create_stream(&self, new: NewStream) -> Result<StreamDescription> {
-        self.0.check_running()?;
+        self.inner.check_running()?;
         new.check()?;
-        let slot = self.0.catalog.slot().await?;
-        let registry = Arc::clone(&self.0.registry);
+        self.view.check_new(&new)?;
+        let slot = self.inner.catalog.slot().await?;
+        let registry = Arc::clone(&self.inner.registry);
         let (stream, pending) = {
             // Held until the transaction is queued, so that ids reach the disk in their order.
-            let mut held = self.0.registry.write();
+            let mut held = self.inner.registry.write();
             let id = held.reserve(&new.name)?;
-            let facts = stream_facts(id, new, self.0.clock.wall());
+            let facts = stream_facts(id, new, self.inner.clock.wall());
             let shards = first_shards(&facts);
             let mut writes = vec![
                 Write::Put {
@@ -44,6 +46,9 @@ impl Engine {
                 facts.put(),
             ];
             writes.extend(shards.iter().map(|shard| shard.put(id)));
+            if facts.kind == StreamKind::Delivery {
+                writes.push(needs_delivery());
+            }
             let stream = Arc::new(Stream::new(facts, shards, BTreeMap::new()));
             let published = Arc::clone(&stream);
             let pending = slot.submit(writes, move |outcome| {
@@ -68,8 +73,8 @@ impl Engine {
     /// # Cancel safety
     /// A dropped future has deleted the stream whole or not at all.
     pub async fn delete_stream(&self, name: &StreamName) -> Result<()> {
-        self.0.check_running()?;
-        let stream = self.0.stream(name)?;
+        self.inner.check_running()?;
+        let stream = self.stream(name)?;
         let changes = Arc::clone(&stream.changes).lock_owned().await;
         if stream.is_deleted() {
             return Err(stream.deleted_error());
@@ -92,9 +97,9 @@ impl Engine {
             key: key::shard(stream, shard),
             value: Vec::new(),
         }));
-        let registry = Arc::clone(&self.0.registry);
+        let registry = Arc::clone(&self.inner.registry);
         let published = Arc::clone(&stream);
-        self.0
+        self.inner
             .catalog
             .commit(writes, move |outcome| {
                 if outcome == Outcome::Committed {
@@ -104,8 +109,8 @@ impl Engine {
                 drop(changes);
             })
             .await?;
-        let (volume, catalog) = (self.0.volume.clone(), Arc::clone(&self.0.catalog));
-        self.0
+        let (volume, catalog) = (self.inner.volume.clone(), Arc::clone(&self.inner.catalog));
+        self.inner
             .pool
             .run(move || remove_logs(&volume, &catalog, &shards))
             .await?
@@ -116,15 +121,15 @@ impl Engine {
     /// # Errors
     /// `Invalid` for an age out of its bounds, `NotFound` if the stream does not exist.
     pub async fn set_retention(&self, name: &StreamName, retention: Retention) -> Result<()> {
-        self.0.check_running()?;
+        self.inner.check_running()?;
         retention.check()?;
-        let stream = self.0.stream(name)?;
+        let stream = self.stream(name)?;
         let changes = Arc::clone(&stream.changes).lock_owned().await;
         if stream.is_deleted() {
             return Err(stream.deleted_error());
         }
         let facts = stream.facts(changes.shard_next, retention);
-        self.0
+        self.inner
             .catalog
             .commit(vec![facts.put()], move |outcome| {
                 if outcome == Outcome::Committed {
@@ -141,9 +146,9 @@ impl Engine {
     /// `Invalid` or `LimitExceeded` for a number out of its bounds, `NotFound` if the stream does not
     /// exist.
     pub async fn set_record_bytes_max(&self, name: &StreamName, bytes: usize) -> Result<()> {
-        self.0.check_running()?;
+        self.inner.check_running()?;
         check_record_bytes(bytes)?;
-        let stream = self.0.stream(name)?;
+        let stream = self.stream(name)?;
         let changes = Arc::clone(&stream.changes).lock_owned().await;
         if stream.is_deleted() {
             return Err(stream.deleted_error());
@@ -152,7 +157,7 @@ impl Engine {
             record_bytes_max: bytes,
             ..stream.facts(changes.shard_next, stream.retention())
         };
-        self.0
+        self.inner
             .catalog
             .commit(vec![facts.put()], move |outcome| {
                 if outcome == Outcome::Committed {
@@ -166,8 +171,9 @@ impl Engine {
     /// At most `limit` streams whose names come after `after`, in the order of their names.
     #[must_use]
     pub fn list_streams(&self, after: Option<&StreamName>, limit: usize) -> Vec<StreamSummary> {
-        let registry = self.0.registry.read();
+        let registry = self.inner.registry.read();
         page(&registry.streams, after)
+            .filter(|stream| self.view.shows(stream.facts.kind))
             .take(limit)
             .map(|stream| StreamSummary {
                 id: stream.facts.id,
@@ -184,7 +190,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` if it does not exist.
     pub fn stream_id(&self, name: &StreamName) -> Result<u64> {
-        Ok(self.0.stream(name)?.facts.id)
+        Ok(self.stream(name)?.facts.id)
     }
 
     /// A stream and all its shards.
@@ -192,7 +198,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` if it does not exist.
     pub fn describe_stream(&self, name: &StreamName) -> Result<StreamDescription> {
-        Ok(self.0.stream(name)?.describe())
+        Ok(self.stream(name)?.describe())
     }
 
     /// What a stream and its open shards took in. The first look at a shard begins its sample, and each
@@ -201,7 +207,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` if the stream does not exist.
     pub fn take_load(&self, name: &StreamName) -> Result<StreamLoad> {
-        let stream = self.0.stream(name)?;
+        let stream = self.stream(name)?;
         let cells = stream.cells();
         let open = cells.iter().filter(|cell| cell.is_open());
         let shards = open.map(|cell| cell.take_load()).collect();
@@ -225,7 +231,7 @@ impl Engine {
         after: Option<ShardId>,
         limit: usize,
     ) -> Result<Vec<ShardDescription>> {
-        let stream = self.0.stream(name)?;
+        let stream = self.stream(name)?;
         let shards = stream.shards.read();
         Ok(page(&shards, after.as_ref())
             .take(limit)

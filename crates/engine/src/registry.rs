@@ -62,11 +62,13 @@ pub(crate) struct Cell {
 
 impl Registry {
     pub(crate) fn get(&self, name: &StreamName) -> Result<Arc<Stream>> {
-        self.streams
-            .get(name)
-            .cloned()
-            .ok_or_else(|| Error::not_found(format!("stream {name} does not exist")))
+        self.streams.get(name).cloned().ok_or_else(|| missing(name))
     }
+}
+
+/// The error for whoever asks for a stream that is not there.
+pub(crate) fn missing(name: &StreamName) -> Error {
+    Error::not_found(format!("stream {name} does not exist"))
 }
 
 impl Stream {

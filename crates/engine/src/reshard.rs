@@ -44,8 +44,8 @@ impl Engine {
         shard: ShardId,
         at: Option<HashKey>,
     ) -> Result<Vec<Child>> {
-        self.0.check_running()?;
-        let stream = self.0.stream(stream)?;
+        self.inner.check_running()?;
+        let stream = self.stream(stream)?;
         let changes = lock(&stream).await?;
         let parent = open_cell(&stream, shard)?;
         let at = at.or_else(|| parent.range.middle()).ok_or_else(|| {
@@ -83,8 +83,8 @@ impl Engine {
         shard: ShardId,
         adjacent: ShardId,
     ) -> Result<Child> {
-        self.0.check_running()?;
-        let stream = self.0.stream(stream)?;
+        self.inner.check_running()?;
+        let stream = self.stream(stream)?;
         let changes = lock(&stream).await?;
         let mut parents = vec![open_cell(&stream, shard)?, open_cell(&stream, adjacent)?];
         if shard == adjacent {
@@ -108,7 +108,7 @@ impl Engine {
         let mut held = HeldShards::default();
         let mut ends = Vec::with_capacity(parents.len());
         for parent in &parents {
-            let live = self.0.live(&stream, parent).await?;
+            let live = self.inner.live(&stream, parent).await?;
             let hold = held.hold(live)?;
             ends.push(hold);
         }
@@ -122,11 +122,11 @@ impl Engine {
             &positions,
             ranges,
             changes.shard_next,
-            self.0.clock.wall(),
+            self.inner.clock.wall(),
         )?;
         let writes = plan.writes(&stream);
         let children = plan.children();
-        self.0
+        self.inner
             .catalog
             .commit(writes, move |outcome| {
                 if outcome == Outcome::Committed {

@@ -1,28 +1,66 @@
-//! Deleting what has expired.
+//! Deleting what has expired, and what was delivered.
 //!
-//! A thread looks at every shard once per interval, and at one shard whenever a segment of it is sealed. An open shard loses whole segments. A closed shard whose every entry has expired
-//! goes whole: first from the catalog, in one transaction that also notes its log for removal, then
-//! from the disk. So a crash in between leaves no log behind.
+//! A thread looks at every shard once per interval, and at one shard whenever a segment of it is sealed.
+//! An open shard loses whole segments. A closed shard whose every entry has expired goes whole: first
+//! from the catalog, in one transaction that also notes its log for removal, then from the disk. So a
+//! crash in between leaves no log behind.
+//!
+//! A stream that waits for delivery is trimmed by whoever delivers it, because only that one knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use afflux_log::LogKey;
-use afflux_types::{Result, ServerTime, ShardId, StreamName};
+use afflux_types::{Error, Position, Result, ServerTime, ShardId, StreamName};
 use parking_lot::{Condvar, Mutex};
 
 use crate::catalog::{Table, Write, key};
 use crate::engine::{Engine, Inner, open_live, remove_logs};
 use crate::registry::{Cell, Stream};
+use crate::shard::Shard;
 use crate::shard::signals::End;
+use crate::stream::StreamKind;
 
 impl Engine {
     /// Deletes everything that has expired by now. May block.
     ///
     /// A shard that fails is logged and does not keep the others from their turn.
     pub fn enforce_retention(&self) {
-        self.0.retain_all();
+        self.inner.retain_all();
+    }
+}
+
+impl Shard {
+    /// Deletes what was delivered: whole segments of which everything lies below `before`. Returns the new
+    /// trim horizon; a reader that had not got that far is told that it lagged.
+    ///
+    /// The horizon never passes `before`, and never goes back while the engine is open. After a crash it may
+    /// be where it was earlier: whoever trims remembers `before`, and trims anew.
+    ///
+    /// # Shape
+    /// Two segments at most stay below `before`: the one that is being written, and the one before it until
+    /// it is sealed, which the next call deletes. Segments grow with what the shard takes in, up to
+    /// [`VolumeOptions::segment_bytes_max`](crate::VolumeOptions); one that is being written takes its full
+    /// size of the disk whatever is in it, so that nothing is won by giving it up early.
+    ///
+    /// # Errors
+    /// `Invalid` for a stream of another kind than [`StreamKind::Delivery`], whose users count on its
+    /// entries until they expire; `NotFound` if the stream was deleted; else as the disk reports.
+    ///
+    /// # Cancel safety
+    /// A dropped future may have trimmed or not.
+    pub async fn trim(&self, before: Position) -> Result<Position> {
+        self.check_exists()?;
+        if self.kind() != StreamKind::Delivery {
+            return Err(Error::invalid(format!(
+                "stream {} is not one of deliveries: its entries stay until they expire",
+                self.stream_name()
+            )));
+        }
+        let live = Arc::clone(&self.live);
+        // Nobody needs to be woken: only readers at the end wait, and the end is never trimmed.
+        self.engine.pool.run(move || live.log.trim(before)).await?
     }
 }
 

@@ -21,6 +21,9 @@ pub enum StreamKind {
     Records,
     /// Codec initialisations and video fragments.
     Video,
+    /// Batches of records that wait to be delivered, until they are trimmed; of the delivery service alone,
+    /// see [`Engine::deliveries`](crate::Engine::deliveries).
+    Delivery,
 }
 
 /// How long a shard keeps its entries.
@@ -76,14 +79,18 @@ pub struct NewStream {
 }
 
 impl NewStream {
-    /// A stream of one shard with every default.
+    /// A stream of one shard with every default; one of kind [`StreamKind::Delivery`] keeps its entries
+    /// [`Retention::UNTIL_TRIMMED`].
     #[must_use]
     pub fn new(name: StreamName, kind: StreamKind) -> Self {
         Self {
             name,
             kind,
             shards: 1,
-            retention: Retention::default(),
+            retention: match kind {
+                StreamKind::Records | StreamKind::Video => Retention::default(),
+                StreamKind::Delivery => Retention::UNTIL_TRIMMED,
+            },
             durability: Durability::Fsync,
             record_bytes_max: RECORD_BYTES_DEFAULT,
             quota: None,
@@ -135,6 +142,12 @@ impl Retention {
         bytes: Some(200_000_000),
     };
 
+    /// What a stream keeps whose reader trims it: everything, for ten years.
+    pub const UNTIL_TRIMMED: Self = Self {
+        age: hours(RETENTION_HOURS_MAX),
+        bytes: None,
+    };
+
     pub(crate) fn check(&self) -> Result<()> {
         let (min, max) = (hours(RETENTION_HOURS_MIN), hours(RETENTION_HOURS_MAX));
         if *self != Self::BUFFER && (self.age < min || self.age > max) {
@@ -147,7 +160,7 @@ impl Retention {
     }
 }
 
-fn hours(hours: u64) -> Duration {
+const fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours * 3_600)
 }
 

@@ -41,7 +41,7 @@ async fn refused(
     expected: &str,
 ) {
     let name = match kind {
-        StreamKind::Records => "records",
+        StreamKind::Records | StreamKind::Delivery => "records",
         StreamKind::Video => "video",
     };
     let shard = fixture.shard(&stream_name(name), 1).await;

@@ -73,6 +73,30 @@ async fn read_by_hand(shard: &Shard) -> Vec<Seen> {
 }
 
 #[tokio::test]
+async fn what_waits_for_delivery_is_sealed_and_trimmed_like_plain_entries() {
+    let (_keys, mut fixture) = with_keys();
+    fixture.engine = fixture.engine.deliveries();
+    let change = |new: &mut afflux_engine::NewStream| new.kind = StreamKind::Delivery;
+    let stream = fixture.stream_with(".delivery.s", change).await;
+    switch(&fixture, &stream, Some("one")).await;
+    let shard = fixture.shard(&stream, 0).await;
+    for i in 0..20 {
+        let data = [secret(i), vec![7; 20_000]].concat();
+        put(&shard, record(None, &data)).await;
+    }
+    assert!(!on_disk(fixture.dir.path(), SECRET));
+    let delivered = Position::new(15);
+    while shard.trim(delivered).await.unwrap() == Position::ZERO {
+        tokio::task::yield_now().await;
+    }
+    let seen = read_all(&shard).await;
+    let horizon = shard.watermarks().trim_horizon;
+    assert!(horizon > Position::ZERO && horizon <= delivered);
+    assert_eq!(seen.len() as u64, 20 - horizon.get());
+    assert!(seen[0].data.starts_with(&secret(horizon.get())));
+}
+
+#[tokio::test]
 async fn plain_and_sealed_entries_of_one_stream_are_read_alike_before_and_after_a_restart() {
     let (_keys, mut fixture) = with_keys();
     let stream = fixture.stream("s", 1).await;

@@ -7,6 +7,7 @@
 
 mod append;
 mod catalog;
+mod delivery;
 mod encryption;
 mod load;
 mod model;

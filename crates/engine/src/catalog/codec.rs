@@ -52,6 +52,7 @@ impl StreamFacts {
             kind: match self.kind {
                 StreamKind::Records => Kind::Records,
                 StreamKind::Video => Kind::Video,
+                StreamKind::Delivery => Kind::Delivery,
             }
             .into(),
             created_ms: self.created.as_millis(),
@@ -83,6 +84,7 @@ impl StreamFacts {
         let kind = match row.kind() {
             Kind::Records => StreamKind::Records,
             Kind::Video => StreamKind::Video,
+            Kind::Delivery => StreamKind::Delivery,
             Kind::Unspecified => return Err(damaged("the kind of a stream")),
         };
         let durability = match row.durability() {

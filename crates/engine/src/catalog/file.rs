@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use afflux_types::{Error, ErrorKind, Result};
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::store::{Row, Store, Table, Write, prefix_end};
 
@@ -95,6 +95,13 @@ impl FileStore {
             match write {
                 Write::Put { key, value, .. } => {
                     rows.insert(key.as_slice(), value.as_slice())?;
+                }
+                Write::Raise { key, value, .. } => {
+                    let held = rows.get(key.as_slice())?;
+                    let is_raised = held.is_none_or(|held| held.value() < value.as_slice());
+                    if is_raised {
+                        rows.insert(key.as_slice(), value.as_slice())?;
+                    }
                 }
                 Write::Delete { key, .. } => {
                     rows.remove(key.as_slice())?;
@@ -221,6 +228,22 @@ mod tests {
             .unwrap();
         assert_eq!(keys(&store, b"", None), [b"a", b"c"]);
         assert_eq!(store.get(Table::Settings, b"b1").unwrap(), None);
+    }
+
+    #[test]
+    fn a_raised_row_never_falls() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::open(&dir.path().join("catalog")).unwrap();
+        for (value, kept) in [(2_u32, 2_u32), (3, 3), (2, 3), (300, 300), (299, 300)] {
+            let raise = Write::Raise {
+                table: Table::Meta,
+                key: b"format".to_vec(),
+                value: value.to_be_bytes().to_vec(),
+            };
+            store.commit(&[raise]).unwrap();
+            let held = store.get(Table::Meta, b"format").unwrap();
+            assert_eq!(held.as_deref(), Some(&kept.to_be_bytes()[..]));
+        }
     }
 
     #[test]

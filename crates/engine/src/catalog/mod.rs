@@ -50,6 +50,10 @@ const FORMAT: u32 = 1;
 /// The format of a catalog with data keys. A program that does not know them would lose them with the
 /// first change of their stream.
 const FORMAT_DATA_KEYS: u32 = 2;
+/// The format of a catalog that has, or had, a stream of kind `Delivery`, which other programs do not know.
+const FORMAT_DELIVERY: u32 = 3;
+/// The last format that this program reads.
+const FORMAT_MAX: u32 = FORMAT_DELIVERY;
 /// Rows read at a time when everything is loaded.
 const SCAN_ROWS: usize = 4_096;
 
@@ -79,13 +83,13 @@ impl Catalog {
     /// Checks the format and starts the writer.
     pub(crate) fn open(store: Arc<dyn Store>) -> Result<Self> {
         match store.get(Table::Meta, key::FORMAT)? {
-            None => store.commit(&[put_format(FORMAT)])?,
+            None => store.commit(&[needs(FORMAT)])?,
             Some(bytes) => {
                 let found = bytes.try_into().map(u32::from_be_bytes);
                 let found = found.map_err(|_| damaged("the format of the catalog"))?;
-                if found > FORMAT_DATA_KEYS {
+                if found > FORMAT_MAX {
                     return Err(Error::invalid(format!(
-                        "the catalog has format {found}; this program reads up to {FORMAT_DATA_KEYS}"
+                        "the catalog has format {found}; this program reads up to {FORMAT_MAX}"
                     )));
                 }
             }
@@ -220,11 +224,17 @@ impl Catalog {
 
 /// Keeps programs out that do not know data keys.
 pub(crate) fn needs_data_keys() -> Write {
-    put_format(FORMAT_DATA_KEYS)
+    needs(FORMAT_DATA_KEYS)
 }
 
-fn put_format(format: u32) -> Write {
-    Write::Put {
+/// Keeps programs out that do not know streams of kind `Delivery`.
+pub(crate) fn needs_delivery() -> Write {
+    needs(FORMAT_DELIVERY)
+}
+
+/// A catalog stays in the format of the newest that it has needed.
+fn needs(format: u32) -> Write {
+    Write::Raise {
         table: Table::Meta,
         key: key::FORMAT.to_vec(),
         value: format.to_be_bytes().to_vec(),

@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     Unspecified = 0,
     Records = 1,
     Video = 2,
+    /// Since format 3 of the catalog.
+    Delivery = 3,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]

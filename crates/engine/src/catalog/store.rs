@@ -1,8 +1,8 @@
 //! The storage that the catalog needs, as a trait of three operations.
 //!
 //! Problem: one machine keeps the catalog in a file, a cluster keeps the same facts in etcd. Both
-//! offer ordered keys, prefix scans, and transactions of puts and deletes, so the trait asks for
-//! nothing else. What a row means is known only to [`super::row`] and [`super::key`].
+//! offer ordered keys, prefix scans, and transactions of puts, deletes and comparisons, so the trait
+//! asks for nothing else. What a row means is known only to [`super::row`] and [`super::key`].
 
 use afflux_types::Result;
 
@@ -60,6 +60,12 @@ pub(crate) enum Write {
         key: Vec<u8>,
         value: Vec<u8>,
     },
+    /// Inserts a row, or replaces one whose value is smaller, byte by byte.
+    Raise {
+        table: Table,
+        key: Vec<u8>,
+        value: Vec<u8>,
+    },
     /// Deletes a row, if it exists.
     Delete { table: Table, key: Vec<u8> },
     /// Deletes every row whose key starts with `prefix`.
@@ -71,6 +77,7 @@ impl Write {
     pub(crate) fn table(&self) -> Table {
         match self {
             Self::Put { table, .. }
+            | Self::Raise { table, .. }
             | Self::Delete { table, .. }
             | Self::DeletePrefix { table, .. } => *table,
         }

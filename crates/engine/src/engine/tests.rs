@@ -217,7 +217,7 @@ async fn logs_that_a_deletion_left_behind_are_removed_by_the_next_tick() {
     let logs = || std::fs::read_dir(fixture.dir.path().join("logs/0000000000000001"));
     assert_eq!(logs().unwrap().count(), 1);
     // As if the caller had gone between the transaction and the removal.
-    let stream = fixture.engine.0.stream(&name()).unwrap();
+    let stream = fixture.engine.stream(&name()).unwrap();
     let prefix = key::stream(1);
     let writes = [
         Write::DeletePrefix {
@@ -234,18 +234,24 @@ async fn logs_that_a_deletion_left_behind_are_removed_by_the_next_tick() {
             value: Vec::new(),
         },
     ];
-    fixture.engine.0.catalog.commit_now(&writes).unwrap();
+    fixture.engine.inner.catalog.commit_now(&writes).unwrap();
     fixture.engine.enforce_retention();
     assert_eq!(
         logs().unwrap().count(),
         1,
         "removed before the deletion was published"
     );
-    fixture.engine.0.registry.write().streams.remove(&name());
+    fixture
+        .engine
+        .inner
+        .registry
+        .write()
+        .streams
+        .remove(&name());
     stream.delete();
     fixture.engine.enforce_retention();
     assert!(logs().map_or(0, Iterator::count) == 0);
-    assert!(fixture.engine.0.catalog.removals().unwrap().is_empty());
+    assert!(fixture.engine.inner.catalog.removals().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -312,4 +318,42 @@ async fn a_failed_sync_stops_the_shard_and_nothing_more_is_acknowledged() {
     assert!(matches!(slice, crate::Event::Slice(slice) if slice.end.get() == 1));
     subscription.next(1).await.unwrap_err();
     fixture.engine.shutdown().await.ok();
+}
+
+/// Names that begin like those of delivery streams were free to users before there were any.
+#[tokio::test]
+async fn a_directory_of_earlier_programs_opens_and_keeps_its_names() {
+    let fixture = open(tempfile::tempdir().unwrap());
+    let created = fixture.create().await.unwrap();
+    let format = |fixture: &Fixture| fixture.store.get(Table::Meta, key::FORMAT).unwrap();
+    assert_eq!(format(&fixture).unwrap(), 1_u32.to_be_bytes());
+    let named = crate::delivery_stream("s").unwrap();
+    let facts = crate::catalog::StreamFacts {
+        name: named.clone(),
+        ..fixture
+            .engine
+            .stream(&name())
+            .unwrap()
+            .facts(1, created.retention)
+    };
+    fixture
+        .engine
+        .inner
+        .catalog
+        .commit_now(&[facts.put()])
+        .unwrap();
+    let fixture = fixture.reopen().await;
+    let found = fixture.engine.describe_stream(&named).unwrap();
+    assert_eq!((found.id, found.kind), (created.id, StreamKind::Records));
+    let deliveries = fixture.engine.deliveries();
+    let new = NewStream::new(named, StreamKind::Delivery);
+    let error = deliveries.create_stream(new).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InUse);
+    assert_eq!(format(&fixture).unwrap(), 1_u32.to_be_bytes());
+    let other = crate::delivery_stream("t").unwrap();
+    let new = NewStream::new(other, StreamKind::Delivery);
+    deliveries.create_stream(new).await.unwrap();
+    assert_eq!(format(&fixture).unwrap(), 3_u32.to_be_bytes());
+    let fixture = fixture.reopen().await;
+    assert_eq!(fixture.engine.deliveries().list_streams(None, 9).len(), 1);
 }

@@ -28,8 +28,8 @@ impl Engine {
     /// # Cancel safety
     /// A dropped future has switched or not; entries that are on their way may be stored either way.
     pub async fn set_encryption(&self, name: &StreamName, key: Option<&str>) -> Result<()> {
-        self.0.check_running()?;
-        let stream = self.0.stream(name)?;
+        self.inner.check_running()?;
+        let stream = self.stream(name)?;
         let changes = Arc::clone(&stream.changes).lock_owned().await;
         if stream.is_deleted() {
             return Err(stream.deleted_error());
@@ -37,10 +37,10 @@ impl Engine {
         let before = stream.sealing.facts();
         let change = match key {
             Some(key) => {
-                let (keyring, key) = (self.0.keyring.clone(), key.to_owned());
+                let (keyring, key) = (self.inner.keyring.clone(), key.to_owned());
                 let id = stream.facts.id;
                 let change = self
-                    .0
+                    .inner
                     .pool
                     .run(move || switch_on(before, keyring.as_ref(), key, id))
                     .await?;
@@ -56,7 +56,7 @@ impl Engine {
             ..stream.facts(changes.shard_next, stream.retention())
         };
         let published = Arc::clone(&stream);
-        self.0
+        self.inner
             .catalog
             .commit(vec![facts.put(), needs_data_keys()], move |outcome| {
                 if outcome == Outcome::Committed {

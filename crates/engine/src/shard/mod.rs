@@ -335,12 +335,12 @@ impl Shard {
         let (header, body) = (&incoming.header, &incoming.body);
         let kind = header.kind;
         let fits = match self.stream.facts.kind {
-            StreamKind::Records => kind == Kind::Batch,
+            StreamKind::Records | StreamKind::Delivery => kind == Kind::Batch,
             StreamKind::Video => matches!(kind, Kind::Init | Kind::Fragment),
         };
         if !fits {
             let what = match self.stream.facts.kind {
-                StreamKind::Records => "records",
+                StreamKind::Records | StreamKind::Delivery => "records",
                 StreamKind::Video => "video",
             };
             return Err(Error::invalid(format!(

@@ -139,7 +139,7 @@ fn page_of_streams(
             // Gone since it was listed, or a stream of video.
             let known = match stream.kind {
                 StreamKind::Records => to.known(&stream.name).ok(),
-                StreamKind::Video => None,
+                StreamKind::Video | StreamKind::Delivery => None,
             };
             let Some(known) = known else { continue };
             if page.len() == limit {

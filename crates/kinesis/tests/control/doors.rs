@@ -1,6 +1,6 @@
 //! Streams that come and go by other doors, and what a crash leaves.
 
-use afflux_engine::{NewStream, StreamKind};
+use afflux_engine::{NewStream, StreamKind, delivery_stream};
 use afflux_types::ConsumerName;
 
 use crate::support::*;
@@ -53,6 +53,66 @@ async fn a_stream_of_video_is_not_part_of_this_api() {
     assert!(taken.starts_with("ResourceInUseException"), "{taken}");
     let limits = fixture.call("DescribeLimits", json!({})).await;
     assert_eq!(limits["OpenShardCount"], 1);
+}
+
+#[tokio::test]
+async fn a_stream_that_waits_for_delivery_is_not_part_of_this_api() {
+    let fixture = Fixture::new().await;
+    let mut new = NewStream::new(delivery_stream("s").unwrap(), StreamKind::Delivery);
+    new.shards = 7;
+    let deliveries = fixture.engine.deliveries();
+    deliveries.create_stream(new).await.unwrap();
+    fixture.create_on_demand("s").await;
+    for limit in [1, 2] {
+        let listed = fixture.call("ListStreams", json!({"Limit": limit})).await;
+        assert_eq!(listed["StreamNames"], json!(["s"]));
+        assert_eq!(listed["HasMoreStreams"], false);
+    }
+    let limits = fixture.call("DescribeLimits", json!({})).await;
+    assert_eq!(limits["OpenShardCount"], 4);
+    assert_eq!(limits["OnDemandStreamCount"], 1);
+    let record = json!({"PartitionKey": "k", "Data": "eA=="});
+    let first = json!({"ShardId": "0", "ShardIteratorType": "LATEST"});
+    for (operation, more) in [
+        ("DescribeStream", json!({})),
+        ("DescribeStreamSummary", json!({})),
+        ("DeleteStream", json!({})),
+        ("ListShards", json!({})),
+        ("PutRecord", record.clone()),
+        ("PutRecords", json!({"Records": [record]})),
+        ("GetShardIterator", first),
+        (
+            "StopStreamEncryption",
+            json!({"EncryptionType": "KMS", "KeyId": "k"}),
+        ),
+        ("AddTagsToStream", json!({"Tags": {"a": "b"}})),
+        (
+            "DecreaseStreamRetentionPeriod",
+            json!({"RetentionPeriodHours": 24}),
+        ),
+        ("RegisterStreamConsumer", json!({"ConsumerName": "c"})),
+    ] {
+        let mut input = more;
+        let (key, name) = match operation {
+            "RegisterStreamConsumer" => ("StreamARN", format!("{ARN}.delivery.s")),
+            _ => ("StreamName", ".delivery.s".to_owned()),
+        };
+        input[key] = json!(name);
+        assert_eq!(
+            fixture.refused(operation, input).await,
+            "ResourceNotFoundException: Stream .delivery.s under account 000000000000 not found.",
+            "{operation}"
+        );
+    }
+    for taken in [".delivery.s", ".delivery.t"] {
+        let new = json!({"StreamName": taken, "ShardCount": 1});
+        let refused = fixture.refused("CreateStream", new).await;
+        assert!(
+            refused.starts_with("InvalidArgumentException: stream .delivery."),
+            "{refused}"
+        );
+    }
+    assert_eq!(rows(&fixture), ["stream/0000000000000002", "token-key"]);
 }
 
 #[tokio::test]

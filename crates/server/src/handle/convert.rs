@@ -131,7 +131,8 @@ pub(super) fn stream(stream: &StreamDescription) -> message::StreamDescription {
 
 fn kind(kind: StreamKind) -> message::StreamKind {
     match kind {
-        StreamKind::Records => message::StreamKind::Records,
+        // The handle of the engine that clients are served from finds none of kind `Delivery`.
+        StreamKind::Records | StreamKind::Delivery => message::StreamKind::Records,
         StreamKind::Video => message::StreamKind::Video,
     }
 }

@@ -10,6 +10,7 @@ mod support;
 mod abuse;
 mod access;
 mod admin;
+mod delivery;
 mod health;
 mod lifecycle;
 mod produce;

@@ -5,7 +5,7 @@
 mod archive;
 mod fragments;
 
-use afflux_engine::Engine;
+use afflux_engine::{Engine, StreamKind};
 use afflux_types::limits::CONTROL_FRAME_BYTES_MAX;
 use afflux_types::{ConsumerName, Error, ErrorKind, Result, StreamName};
 use afflux_wire::Frame;
@@ -188,8 +188,8 @@ impl Admin<'_> {
     fn resharded(self, name: &str) -> Result<StreamName> {
         let stream = self.administered(name)?;
         match self.engine().describe_stream(&stream)?.kind {
-            afflux_engine::StreamKind::Records => Ok(stream),
-            afflux_engine::StreamKind::Video => Err(Error::invalid(format!(
+            StreamKind::Records | StreamKind::Delivery => Ok(stream),
+            StreamKind::Video => Err(Error::invalid(format!(
                 "{stream} is a video stream, which has one shard"
             ))),
         }
