@@ -4,6 +4,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytes::Bytes;
+
+use crate::document::{Encode, Encoder, Format};
 use crate::{document, sigv4, validate};
 
 /// The codes of a service, with those that stand for faults of every service.
@@ -12,6 +15,8 @@ pub trait Codes: Copy + fmt::Debug + Eq + Send + Sync + 'static {
     const SERIALIZATION: Self;
     /// A constraint is broken.
     const VALIDATION: Self;
+    /// A parameter is wrong in itself or beside another.
+    const INVALID_ARGUMENT: Self;
     /// The request is not signed.
     const MISSING_TOKEN: Self;
     /// The signature lacks something.
@@ -20,6 +25,10 @@ pub trait Codes: Copy + fmt::Debug + Eq + Send + Sync + 'static {
     const INVALID_SIGNATURE: Self;
     /// There is no such access key.
     const UNRECOGNIZED_CLIENT: Self;
+    /// The caller has no right to this.
+    const ACCESS_DENIED: Self;
+    /// There is no such operation.
+    const UNKNOWN_OPERATION: Self;
 
     /// The name that clients match on.
     fn name(self) -> &'static str;
@@ -27,6 +36,9 @@ pub trait Codes: Copy + fmt::Debug + Eq + Send + Sync + 'static {
     /// The HTTP status of an answer.
     fn status(self) -> u16;
 }
+
+/// The codes of a service that says them in the body of its answers, under `__type`.
+pub trait InBody: Codes {}
 
 /// An error of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +82,28 @@ impl<C: Codes> Error<C> {
     #[must_use]
     pub fn status(&self) -> u16 {
         self.code.status()
+    }
+}
+
+impl<C: InBody> Error<C> {
+    /// The body of the answer.
+    #[must_use]
+    pub fn to_bytes(&self, format: Format) -> Bytes {
+        Encoder::to_bytes(format, 256, self)
+    }
+}
+
+impl<C: InBody> Encode for Error<C> {
+    fn encode(&self, to: &mut Encoder) {
+        to.begin_map();
+        to.member("__type", self.code.name());
+        // The framework, which answers for broken bodies, spells it with a capital.
+        let name = match self.code == C::SERIALIZATION {
+            true => "Message",
+            false => "message",
+        };
+        to.member(name, &self.message());
+        to.end_map();
     }
 }
 

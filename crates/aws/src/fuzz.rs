@@ -5,7 +5,9 @@ use core::net::{IpAddr, Ipv4Addr};
 use afflux_types::ServerTime;
 use bytes::Bytes;
 
+use crate::Decode as _;
 use crate::document::Format;
+use crate::firehose::{self, Destination};
 use crate::kinesis::arn::ResourceArn;
 use crate::kinesis::token::Sealer;
 use crate::kinesis::{Operation, Request, SequenceNumber, event_stream};
@@ -47,6 +49,42 @@ pub fn video_request(input: &[u8]) {
     {
         let _ = request.stream();
     }
+}
+
+/// A body for every operation on delivery streams. The first byte chooses. What is understood of a
+/// destination is kept, described and changed.
+pub fn firehose_request(input: &[u8]) {
+    let Some((&choice, body)) = input.split_first() else {
+        return;
+    };
+    let text = String::from_utf8_lossy(body);
+    let _ = text.parse::<firehose::arn::DeliveryStreamArn>();
+    let _ = firehose::arn::bucket(&text);
+    let body = Bytes::copy_from_slice(body);
+    let operations = firehose::Operation::ALL.iter().cycle();
+    let operation = operations.skip(usize::from(choice)).copied().next();
+    let request = operation.map(|operation| firehose::Request::decode(operation, &body));
+    let bucket = Bytes::from_static(
+        br#"{"ExtendedS3DestinationConfiguration":{"RoleARN":"arn:aws:iam::123456789012:role/r","BucketARN":"arn:aws:s3:::b"}}"#,
+    );
+    let destination = match request {
+        Some(Ok(firehose::Request::CreateDeliveryStream(input))) => Destination::of(&input),
+        Some(Ok(firehose::Request::UpdateDestination(input))) => {
+            let bucket = Destination::decode(Format::Json, &bucket);
+            bucket.map_or_else(|error| Err(error.into()), |it| it.updated(&input))
+        }
+        _ => return,
+    };
+    let Ok(destination) = destination else {
+        return;
+    };
+    let kept = firehose::encode(&destination);
+    assert_eq!(
+        Destination::decode(Format::Json, &kept),
+        Ok(destination.clone()),
+        "a destination is read as it was written"
+    );
+    let _ = firehose::encode(&destination.describe("d"));
 }
 
 /// Frames of an event stream.

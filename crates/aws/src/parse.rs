@@ -9,13 +9,31 @@ use std::collections::BTreeMap;
 use afflux_types::{PartitionKey, ServerTime};
 use bytes::Bytes;
 
-use crate::document::Value;
-use crate::validate::Shape;
+use crate::document::{self, Format, Value};
+use crate::validate::{self, Shape};
 
 /// A structure with a table of its members.
 pub(crate) trait Structure: Parse {
     /// The members and their constraints.
     const SHAPE: Shape;
+}
+
+/// A structure that can be read from a document: the other direction of
+/// [`Encode`](document::Encode).
+pub trait Decode: Sized {
+    /// Reads a document and holds it against the constraints.
+    ///
+    /// # Errors
+    /// See [`validate::Error`].
+    fn decode(format: Format, body: &Bytes) -> Result<Self, validate::Error>;
+}
+
+impl<T: Structure> Decode for T {
+    fn decode(format: Format, body: &Bytes) -> Result<Self, validate::Error> {
+        let value = validate::read(format, body, &T::SHAPE)?;
+        // Unreachable while tables and fields agree.
+        T::parse(value, body).ok_or_else(|| document::Error::NotAMap.into())
+    }
 }
 
 /// A field of an input.
@@ -67,6 +85,12 @@ impl<T: Parse> Parse for Option<T> {
     }
 }
 
+impl<T: Parse> Parse for Box<T> {
+    fn parse(value: Value<'_>, body: &Bytes) -> Option<Self> {
+        T::parse(value, body).map(Self::new)
+    }
+}
+
 impl Parse for bool {
     fn parse(value: Value<'_>, _: &Bytes) -> Option<Self> {
         match value {
@@ -94,6 +118,15 @@ impl Parse for u32 {
 impl Parse for i32 {
     fn parse(value: Value<'_>, body: &Bytes) -> Option<Self> {
         i64::parse(value, body).and_then(|number| Self::try_from(number).ok())
+    }
+}
+
+impl Parse for f64 {
+    fn parse(value: Value<'_>, _: &Bytes) -> Option<Self> {
+        match value {
+            Value::Float(number) => Some(number),
+            _ => None,
+        }
     }
 }
 

@@ -19,11 +19,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            place: Place {
-                partition: "aws".to_owned(),
-                region: "us-east-1".to_owned(),
-                account: "000000000000".to_owned(),
-            },
+            place: Place::default(),
             throttled: true,
             shards_max: 20_000,
         }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use afflux_aws::arn::stream_name;
 use afflux_aws::token::Sealer;
 use afflux_aws::video::arn::StreamArn;
 use afflux_aws::video::{Code, Error};
@@ -68,19 +69,14 @@ impl Context {
 
     /// The stream's name, of a request that may give it, its ARN, or both.
     pub(crate) fn name(&self, name: Option<&str>, arn: Option<&str>) -> Result<StreamName, Error> {
-        let by_arn = arn.map(str::parse::<StreamArn>).transpose()?;
-        match (name, by_arn) {
-            (None, None) => Err(Error::new(
+        let of_arn = arn.map(str::parse::<StreamArn>).transpose()?;
+        let of_arn = of_arn.map(|arn| arn.stream);
+        stream_name(name, of_arn, no_stream)?.ok_or_else(|| {
+            Error::new(
                 Code::InvalidArgument,
                 "Either StreamName or StreamARN must be provided.",
-            )),
-            (Some(name), Some(arn)) if arn.stream.as_str() != name => Err(Error::new(
-                Code::InvalidArgument,
-                "StreamName and StreamARN do not name the same stream.",
-            )),
-            (_, Some(arn)) => Ok(arn.stream),
-            (Some(name), None) => StreamName::new(name).map_err(|_| no_stream(name)),
-        }
+            )
+        })
     }
 
     /// The stream that a request means.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use afflux_aws::arn::Place;
 
 /// How the API presents itself, and what it may use of the machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Region and account that resource names carry. Requests may name any other: there is only one.
     pub place: Place,
@@ -14,18 +14,4 @@ pub struct Options {
     /// A program that decodes pictures of codecs that nothing here decodes; they have no pictures
     /// without it.
     pub ffmpeg: Option<PathBuf>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            place: Place {
-                partition: "aws".to_owned(),
-                region: "us-east-1".to_owned(),
-                account: "000000000000".to_owned(),
-            },
-            images_dir: None,
-            ffmpeg: None,
-        }
-    }
 }

@@ -45,6 +45,12 @@ impl<T: Encode> Encode for Vec<T> {
     }
 }
 
+impl<T: Encode> Encode for Box<T> {
+    fn encode(&self, to: &mut Encoder) {
+        self.as_ref().encode(to);
+    }
+}
+
 impl<T: Encode> Encode for Option<T> {
     fn encode(&self, to: &mut Encoder) {
         match self {
@@ -96,6 +102,12 @@ impl Encode for u32 {
 impl Encode for u64 {
     fn encode(&self, to: &mut Encoder) {
         to.integer(i64::try_from(*self).unwrap_or(i64::MAX));
+    }
+}
+
+impl Encode for f64 {
+    fn encode(&self, to: &mut Encoder) {
+        to.float(*self);
     }
 }
 

@@ -12,7 +12,7 @@ use afflux_types::{ConsumerName, StreamName};
 
 use super::{Code, Error};
 pub use crate::arn::Place;
-use crate::arn::split;
+use crate::arn::{self, split};
 
 /// `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,16 +116,8 @@ impl From<ParseError> for Error {
 
 impl fmt::Display for StreamArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place {
-            partition,
-            region,
-            account,
-        } = &self.place;
-        write!(
-            f,
-            "arn:{partition}:kinesis:{region}:{account}:stream/{}",
-            self.stream
-        )
+        let resource = format_args!("stream/{}", self.stream);
+        arn::write(f, "kinesis", &self.place, resource)
     }
 }
 

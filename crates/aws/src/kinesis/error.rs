@@ -1,8 +1,6 @@
 //! The errors of the service: a code that clients match on, a sentence, and an HTTP status.
 
-use bytes::Bytes;
-
-use crate::document::{Encode, Encoder, Format};
+use crate::error::InBody;
 use crate::macros::codes;
 
 codes! {
@@ -61,24 +59,4 @@ codes! {
 /// An error of the service.
 pub type Error = crate::error::Error<Code>;
 
-impl Error {
-    /// The body of the answer.
-    #[must_use]
-    pub fn to_bytes(&self, format: Format) -> Bytes {
-        Encoder::to_bytes(format, 256, self)
-    }
-}
-
-impl Encode for Error {
-    fn encode(&self, to: &mut Encoder) {
-        to.begin_map();
-        to.member("__type", self.code().name());
-        // The framework, which answers for broken bodies, spells it with a capital.
-        let name = match self.code() {
-            Code::Serialization => "Message",
-            _ => "message",
-        };
-        to.member(name, &self.message());
-        to.end_map();
-    }
-}
+impl InBody for Code {}

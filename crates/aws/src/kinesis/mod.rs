@@ -11,12 +11,10 @@
 pub mod arn;
 mod error;
 pub mod event_stream;
-pub mod http;
 pub mod input;
 mod operation;
 pub mod output;
 mod request;
-mod select;
 pub mod sequence;
 pub mod token;
 pub mod values;
@@ -24,7 +22,6 @@ pub mod values;
 pub use error::{Code, Error};
 pub use operation::{Class, Operation, TARGET_PREFIX};
 pub use request::Request;
-pub use select::{check_place, select};
 pub use sequence::{Origin, SequenceNumber};
 
 use bytes::Bytes;

@@ -1,11 +1,7 @@
 //! The operations of the service, by name.
 
-use std::fmt;
-
 use super::{Code, Error};
-
-/// What stands before the operation in `X-Amz-Target`.
-pub const TARGET_PREFIX: &str = "Kinesis_20131202";
+use crate::macros::{operations, targets};
 
 /// The group that an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,43 +16,8 @@ pub enum Class {
     Queue,
 }
 
-macro_rules! operations {
-    ($($class:ident: $($name:ident)*;)*) => {
-        /// An operation of the service model.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Operation {
-            $($(#[doc = concat!("`", stringify!($name), "`.")] $name,)*)*
-        }
-
-        impl Operation {
-            /// Every operation.
-            pub const ALL: &[Self] = &[$($(Self::$name),*),*];
-
-            /// The name of the operation, as in `X-Amz-Target` and in policies.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $($(Self::$name => stringify!($name),)*)* }
-            }
-
-            /// The operation of a name.
-            #[must_use]
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name {
-                    $($(stringify!($name) => Some(Self::$name),)*)*
-                    _ => None,
-                }
-            }
-
-            /// The group that the operation belongs to.
-            #[must_use]
-            pub fn class(self) -> Class {
-                match self { $($(Self::$name)|* => Class::$class,)* }
-            }
-        }
-    };
-}
-
 operations! {
+    /// An operation of the service model.
     Data: GetRecords GetShardIterator PutRecord PutRecords SubscribeToShard;
     Control: AddTagsToStream CreateStream DecreaseStreamRetentionPeriod DeleteResourcePolicy
         DeleteStream DeregisterStreamConsumer DescribeAccountSettings DescribeLimits DescribeStream
@@ -74,16 +35,9 @@ operations! {
         UpdateQueueRecordsVisibility;
 }
 
-impl Operation {
-    /// The operation that a value of `X-Amz-Target` names.
-    #[must_use]
-    pub fn from_target(target: &str) -> Option<Self> {
-        let (service, name) = target.split_once('.')?;
-        (service == TARGET_PREFIX)
-            .then(|| Self::from_name(name))
-            .flatten()
-    }
+targets!("Kinesis_20131202", Cbor Json);
 
+impl Operation {
     /// The name as policies write it.
     #[must_use]
     pub fn action(self) -> String {
@@ -102,11 +56,5 @@ impl Operation {
             Code::InvalidArgument,
             format!("{self} is not supported: this server has no {things}."),
         ))
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }

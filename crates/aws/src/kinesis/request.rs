@@ -4,51 +4,8 @@ use bytes::Bytes;
 
 use super::input::*;
 use super::{Code, Error, Operation};
-use crate::document::{self, Format};
-use crate::parse::{Parse, Structure};
-use crate::validate::{self, Shape};
-
-macro_rules! requests {
-    ($($name:ident($input:ident)),* $(,)?) => {
-        /// An operation with its input.
-        #[derive(Clone, Debug, PartialEq)]
-        pub enum Request {
-            $(#[doc = concat!("`", stringify!($name), "`.")] $name($input),)*
-        }
-
-        impl Request {
-            /// The operation.
-            #[must_use]
-            pub fn operation(&self) -> Operation {
-                match self { $(Self::$name(_) => Operation::$name,)* }
-            }
-
-            /// Reads and validates the body of a request.
-            ///
-            /// # Errors
-            /// `SerializationException`, `ValidationException`, or for channels and queues the answer
-            /// that they are not supported.
-            pub fn decode(operation: Operation, format: Format, body: &Bytes) -> Result<Self, Error> {
-                match operation {
-                    $(Operation::$name => parse(format, body).map(Self::$name),)*
-                    other => Err(other
-                        .unserved()
-                        .unwrap_or_else(|| Error::bare(Code::UnknownOperation))),
-                }
-            }
-
-            /// The members of an operation's input and their constraints; `None` for an operation
-            /// that is known by name only.
-            #[must_use]
-            pub fn shape(operation: Operation) -> Option<Shape> {
-                match operation {
-                    $(Operation::$name => Some($input::SHAPE),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
+use crate::document::Format;
+use crate::macros::requests;
 
 requests! {
     AddTagsToStream(AddTagsToStreamInput),
@@ -91,10 +48,16 @@ requests! {
     UpdateStreamMode(UpdateStreamModeInput),
     UpdateStreamRecordDistributionStrategy(UpdateStreamRecordDistributionStrategyInput),
     UpdateStreamWarmThroughput(UpdateStreamWarmThroughputInput),
+    ; other
 }
 
-fn parse<T: Structure>(format: Format, body: &Bytes) -> Result<T, Error> {
-    let value = validate::read(format, body, &T::SHAPE)?;
-    // Unreachable while tables and fields agree.
-    <T as Parse>::parse(value, body).ok_or_else(|| document::Error::NotAMap.into())
+impl Request {
+    /// Reads and validates the body of a request.
+    ///
+    /// # Errors
+    /// `SerializationException`, `ValidationException`, or for channels and queues the answer that they
+    /// are not supported.
+    pub fn decode(operation: Operation, format: Format, body: &Bytes) -> Result<Self, Error> {
+        Self::parse(operation, format, body)
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::coerce::{QUOTED_CHARS_MAX, quoted};
 use super::{Kind, Member, Shape};
-use crate::document::Value;
+use crate::document::{self, Value};
 
 /// Violations that one answer lists.
 pub const VIOLATIONS_MAX: usize = 10;
@@ -204,25 +204,36 @@ fn inner_constraints(value: &Value<'_>, shape: &Shape, path: &Path<'_>, found: &
 /// What the bounds of a shape count.
 struct Size {
     what: &'static str,
-    /// `None` where there is nothing to count.
-    exact: Option<i64>,
+    count: Count,
+}
+
+enum Count {
+    /// There is nothing to count.
+    Nothing,
+    Whole(i64),
+    /// A number with a fraction, between two whole ones.
+    Between(i64, i64),
 }
 
 impl Size {
     fn of(value: &Value<'_>, shape: &Shape) -> Self {
         let length = |length: usize| Self {
             what: "length",
-            exact: Some(i64::try_from(length).unwrap_or(i64::MAX)),
+            count: Count::Whole(i64::try_from(length).unwrap_or(i64::MAX)),
         };
         match value {
             Value::Int(value) => Self {
                 what: "value",
-                exact: Some(*value),
+                count: Count::Whole(*value),
+            },
+            Value::Float(value) => Self {
+                what: "value",
+                count: Count::Between(document::floor(*value), document::floor(value.ceil())),
             },
             // Every character has at least one byte, so that only long text is counted.
             Value::Str(text) => {
                 let bytes = length(text.len());
-                let short = shape.max.is_none_or(|max| bytes.exact <= Some(max))
+                let short = shape.max.is_none_or(|max| !bytes.is_above(max))
                     && shape.min.is_none_or(|min| min <= 1);
                 if short {
                     bytes
@@ -235,17 +246,23 @@ impl Size {
             Value::Map(entries) => length(entries.len()),
             _ => Self {
                 what: "length",
-                exact: None,
+                count: Count::Nothing,
             },
         }
     }
 
     fn is_below(&self, min: i64) -> bool {
-        self.exact.is_some_and(|size| size < min)
+        match self.count {
+            Count::Nothing => false,
+            Count::Whole(size) | Count::Between(size, _) => size < min,
+        }
     }
 
     fn is_above(&self, max: i64) -> bool {
-        self.exact.is_some_and(|size| size > max)
+        match self.count {
+            Count::Nothing => false,
+            Count::Whole(size) | Count::Between(_, size) => size > max,
+        }
     }
 }
 
@@ -308,6 +325,7 @@ fn show(value: &Value<'_>, shape: &Shape, to: &mut String) {
     let _ = match (value, shape.kind) {
         (Value::Str(text), _) => write!(to, "{}", quoted(text)),
         (Value::Int(number), _) => write!(to, "{number}"),
+        (Value::Float(number), _) => write!(to, "{number:?}"),
         (Value::Bool(truth), _) => write!(to, "{truth}"),
         (Value::Blob(bytes), _) => {
             let length = bytes.len();

@@ -44,6 +44,7 @@ impl Blobs {
             Kind::Boolean => boolean(value),
             Kind::Integer => number(value, "Integer", i32::MIN.into(), i32::MAX.into()),
             Kind::Long => number(value, "Long", i64::MIN, i64::MAX),
+            Kind::Double => double(value),
             Kind::String => match value {
                 Value::Str(_) => Ok(()),
                 other => Err(refused(other, "an String")),
@@ -172,6 +173,20 @@ fn number(value: &mut Value<'_>, name: &str, min: i64, max: i64) -> Result<(), E
         other => return Err(refused(other, &format!("an {name}"))),
     };
     *value = Value::Int(whole.clamp(min, max));
+    Ok(())
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a double holds what a double can"
+)]
+fn double(value: &mut Value<'_>) -> Result<(), Error> {
+    let number = match value {
+        Value::Float(_) => return Ok(()),
+        Value::Int(whole) => *whole as f64,
+        other => return Err(refused(other, "an Double")),
+    };
+    *value = Value::Float(number);
     Ok(())
 }
 

@@ -41,6 +41,8 @@ pub enum Kind {
     Integer,
     /// A whole number of 64 bits.
     Long,
+    /// A number that may have a fraction.
+    Double,
     /// Text.
     String,
     /// Bytes.
@@ -162,4 +164,4 @@ pub fn read<'a>(format: Format, body: &'a Bytes, shape: &Shape) -> Result<Value<
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

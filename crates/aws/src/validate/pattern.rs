@@ -13,6 +13,11 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// A form by its expression and by a function that accepts the same texts.
+    pub(crate) const fn new(text: &'static str, matches: fn(&str) -> bool) -> Self {
+        Self { text, matches }
+    }
+
     /// The regular expression, as the service prints it.
     #[must_use]
     pub const fn text(&self) -> &'static str {
@@ -211,7 +216,7 @@ pub const DESTINATION_REGION: Pattern = Pattern {
     },
 };
 
-fn all(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
+pub(crate) fn all(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
     !text.is_empty() && text.bytes().all(allowed)
 }
 
@@ -219,7 +224,7 @@ fn is_base64(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')
 }
 
-fn is_tag_text(c: char) -> bool {
+pub(crate) fn is_tag_text(c: char) -> bool {
     // What has the category of a separator; tabs and line feeds are control characters.
     let is_separator = c.is_whitespace() && !c.is_control();
     c.is_alphabetic() || c.is_numeric() || is_separator || "_.:/=+-@".contains(c)
@@ -244,7 +249,7 @@ fn is_video_arn(text: &str) -> bool {
         && all(created, |b| b.is_ascii_digit())
 }
 
-fn is_name(b: u8) -> bool {
+pub(crate) fn is_name(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')
 }
 
@@ -256,12 +261,12 @@ fn is_number(text: &str, digits_max: usize) -> bool {
 }
 
 /// What `\S+` accepts.
-fn is_solid(text: &str) -> bool {
+pub(crate) fn is_solid(text: &str) -> bool {
     !text.is_empty() && !text.bytes().any(|b| matches!(b, b' ' | 0x09..=0x0d))
 }
 
 /// Whether `.` would stop in here: at a line terminator, as Java counts them.
-fn is_broken(text: &str) -> bool {
+pub(crate) fn is_broken(text: &str) -> bool {
     text.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
 }
 

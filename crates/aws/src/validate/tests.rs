@@ -8,17 +8,18 @@ use super::pattern::{
 };
 use super::*;
 
-/// The expression with Java's meaning of a whole match, of `\d`, of `\S` and of `.`.
+/// The expression with Java's meaning of a whole match, of `\d`, of `\w`, of `\S` and of `.`.
 fn reference(pattern: &Pattern) -> Regex {
     let text = pattern
         .text()
         .replace(r"\d", "[0-9]")
+        .replace(r"\w", "[a-zA-Z0-9_]")
         .replace(r"\S", r"[^ \t\n\x0B\f\r]")
         .replace(".*", r"[^\n\r\u{85}\u{2028}\u{2029}]*");
     Regex::new(&format!("^(?:{text})$")).unwrap()
 }
 
-fn agree(pattern: &Pattern, text: &str) {
+pub(crate) fn agree(pattern: &Pattern, text: &str) {
     assert_eq!(
         pattern.matches(text),
         reference(pattern).is_match(text),
@@ -58,6 +59,7 @@ fn arns_of_the_service_match() {
 }
 
 const NUMBER: Shape = Shape::new(Kind::Integer).min(1).max(10);
+const SHARE: Shape = Shape::new(Kind::Double).min(0).max(1);
 const LONG: Shape = Shape::new(Kind::Long);
 const TIME: Shape = Shape::new(Kind::Timestamp);
 const WORD: Shape = Shape::new(Kind::String).min(1).max(3).values(&["ab", "cd"]);
@@ -89,6 +91,7 @@ const OUTER: Shape = Shape::new(Kind::Structure(
     &[
         member("Number", &NUMBER),
         member("Long", &LONG),
+        member("Share", &SHARE),
         member("Time", &TIME),
         member("Words", &WORDS),
         member("Inners", &INNERS),
@@ -108,6 +111,7 @@ fn reads(body: &str, name: &str) -> Value<'static> {
     let entry = entries.into_iter().find(|(found, _)| found == name);
     match entry.unwrap().1 {
         Value::Int(number) => Value::Int(number),
+        Value::Float(number) => Value::Float(number),
         Value::Timestamp(millis) => Value::Timestamp(millis),
         Value::Bool(truth) => Value::Bool(truth),
         Value::Str(text) => Value::Str(Cow::Owned(text.into_owned())),
@@ -135,6 +139,32 @@ fn numbers_are_cut_to_what_the_member_holds() {
         reads(r#"{"Long":18446744073709551615}"#, "Long"),
         Value::Int(i64::MAX)
     );
+}
+
+#[test]
+fn numbers_with_a_fraction_keep_it() {
+    for (body, number) in [
+        (r#"{"Share":0.25}"#, 0.25),
+        (r#"{"Share":1}"#, 1.0),
+        (r#"{"Share":1e-9}"#, 1e-9),
+    ] {
+        assert_eq!(reads(body, "Share"), Value::Float(number), "{body}");
+    }
+    for (body, sentence) in [
+        (
+            r#"{"Share":1.001}"#,
+            "Value '1.001' at 'share' failed to satisfy constraint: Member must have value less than \
+             or equal to 1",
+        ),
+        (
+            r#"{"Share":-0.5}"#,
+            "Value '-0.5' at 'share' failed to satisfy constraint: Member must have value greater \
+             than or equal to 0",
+        ),
+    ] {
+        let expected = format!("1 validation error detected: {sentence}");
+        assert_eq!(refusal(body), expected, "{body}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use afflux_types::{ServerTime, StreamName};
 
 use super::{Code, Error};
-use crate::arn::{Place, split};
+use crate::arn::{self, Place, split};
 
 /// `arn:aws:kinesisvideo:REGION:ACCOUNT:stream/NAME/MILLISECONDS`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,17 +25,9 @@ pub struct StreamArn {
 
 impl fmt::Display for StreamArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place {
-            partition,
-            region,
-            account,
-        } = &self.place;
-        write!(
-            f,
-            "arn:{partition}:kinesisvideo:{region}:{account}:stream/{}/{}",
-            self.stream,
-            self.created.as_millis()
-        )
+        let created = self.created.as_millis();
+        let resource = format_args!("stream/{}/{created}", self.stream);
+        arn::write(f, "kinesisvideo", &self.place, resource)
     }
 }
 

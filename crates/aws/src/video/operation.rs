@@ -1,8 +1,7 @@
 //! The operations of the services, by name and by path.
 
-use std::fmt;
-
 use super::{Code, Error};
+use crate::macros::operations;
 
 /// The service, or part of one, that an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,24 +18,15 @@ pub enum Class {
     Signaling,
 }
 
-macro_rules! operations {
+/// The operations, each with the path that it is asked at.
+macro_rules! paths {
     ($($class:ident: $($name:ident = $path:literal,)*;)*) => {
-        /// An operation of the service models, or `PutMedia`, which is in none.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Operation {
-            $($(#[doc = concat!("`", stringify!($name), "`.")] $name,)*)*
+        operations! {
+            /// An operation of the service models, or `PutMedia`, which is in none.
+            $($class: $($name)*;)*
         }
 
         impl Operation {
-            /// Every operation.
-            pub const ALL: &[Self] = &[$($(Self::$name),*),*];
-
-            /// The name of the operation, as in policies.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $($(Self::$name => stringify!($name),)*)* }
-            }
-
             /// The path that it is asked at, by `POST`.
             #[must_use]
             pub fn path(self) -> &'static str {
@@ -51,17 +41,11 @@ macro_rules! operations {
                     _ => None,
                 }
             }
-
-            /// The part of the services that it belongs to.
-            #[must_use]
-            pub fn class(self) -> Class {
-                match self { $($(Self::$name)|* => Class::$class,)* }
-            }
         }
     };
 }
 
-operations! {
+paths! {
     Control:
         CreateStream = "/createStream",
         DeleteStream = "/deleteStream",
@@ -126,11 +110,5 @@ impl Operation {
             Code::InvalidArgument,
             format!("{self} is not supported: this server has no {things}."),
         ))
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }

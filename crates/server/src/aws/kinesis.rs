@@ -2,7 +2,7 @@
 
 use afflux_aws::arn::Place;
 use afflux_aws::document::Format;
-use afflux_aws::kinesis::http::{self, Head, route};
+use afflux_aws::http::{self, Head};
 use afflux_aws::kinesis::{Code, Error, Operation, Request, TARGET_PREFIX, event_stream};
 use afflux_engine::Engine;
 use afflux_kinesis::{Kinesis, Options};
@@ -45,7 +45,7 @@ pub(super) fn place(config: &Config, default: Place) -> Place {
 /// # Errors
 /// The answer to a request that names none.
 pub(crate) fn routed(head: &Parts, body: &Body) -> Result<Route, Answer> {
-    let found = route(&Head {
+    let found = http::route::<Operation>(&Head {
         method: head.method.as_str(),
         content_type: header(head, CONTENT_TYPE),
         target: header(head, TARGET),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::kinesis::Operation;
 
 const POST: Head<'_> = Head {
     method: "POST",
@@ -8,7 +9,7 @@ const POST: Head<'_> = Head {
 };
 
 fn refused(head: Head<'_>) -> (u16, String) {
-    let refusal = route(&head).unwrap_err();
+    let refusal = route::<Operation>(&head).unwrap_err();
     let body = String::from_utf8_lossy(&refusal.body).into_owned();
     (refusal.status, body)
 }
@@ -87,4 +88,27 @@ fn a_request_without_a_body_is_refused() {
         ..empty
     };
     assert_eq!(refused(unknown), (400, UNKNOWN.to_owned()));
+}
+
+#[test]
+fn a_service_without_cbor_does_not_recognize_it() {
+    use crate::firehose;
+    let target = Some("Firehose_20150804.PutRecord");
+    let head = Head { target, ..POST };
+    let expected = Route {
+        operation: firehose::Operation::PutRecord,
+        format: Format::Json,
+    };
+    assert_eq!(route(&head), Ok(expected));
+    let cbor = Head {
+        content_type: Some(Format::Cbor.content_type()),
+        ..head
+    };
+    let refused = |head: Head<'_>| route::<firehose::Operation>(&head).unwrap_err();
+    assert_eq!(refused(cbor).status, 404);
+    let empty = Head {
+        body_is_empty: true,
+        ..cbor
+    };
+    assert_eq!(refused(empty).content_type, JSON);
 }

@@ -1,13 +1,27 @@
-//! Which operation a request means, and what the service answers to one that means none.
+//! Which operation a request means by its `X-Amz-Target`, and what a service answers to one that means
+//! none.
 //!
 //! # Source
-//! The order of the checks and the bodies are those of the service: it answers in XML as long as it
-//! has not recognized a format.
+//! The order of the checks and the bodies are those of Kinesis Data Streams: it answers in XML as long
+//! as it has not recognized a format. The other services of this kind stand behind the same framework.
 
 use bytes::Bytes;
 
-use super::{Code, Error, Operation};
 use crate::document::Format;
+use crate::error::{Codes, Error, InBody};
+
+/// The operations of a service that are named by `X-Amz-Target`.
+pub trait Target: Copy {
+    /// The codes of the service's errors.
+    type Code: InBody;
+    /// The format of answers to requests that name none.
+    const FALLBACK: Format;
+    /// The formats that the service speaks.
+    const FORMATS: &'static [Format];
+
+    /// The operation that a value of `X-Amz-Target` names.
+    fn from_target(target: &str) -> Option<Self>;
+}
 
 /// What of a request decides its operation.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +38,9 @@ pub struct Head<'a> {
 
 /// An operation and the format of its body and answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
+pub struct Route<O> {
     /// The operation.
-    pub operation: Operation,
+    pub operation: O,
     /// The format.
     pub format: Format,
 }
@@ -45,7 +59,7 @@ pub struct Refusal {
 impl Refusal {
     /// An error in the format of the request.
     #[must_use]
-    pub fn of(error: &Error, format: Format) -> Self {
+    pub fn of<C: InBody>(error: &Error<C>, format: Format) -> Self {
         Self {
             status: error.status(),
             content_type: Some(format.content_type()),
@@ -55,7 +69,7 @@ impl Refusal {
 
     /// An error in XML, as the service sends it while it knows no format.
     #[must_use]
-    pub fn xml(error: &Error) -> Self {
+    pub fn xml<C: Codes>(error: &Error<C>) -> Self {
         let name = error.code().name();
         let body = error.message().map_or_else(
             || format!("<{name}/>\n"),
@@ -64,9 +78,9 @@ impl Refusal {
                 format!("<{name}>\n  <Message>{message}</Message>\n</{name}>\n")
             },
         );
-        let status = match error.code() {
-            Code::UnknownOperation => 404,
-            _ => 403,
+        let status = match error.code() == C::UNKNOWN_OPERATION {
+            true => 404,
+            false => 403,
         };
         Self {
             status,
@@ -90,10 +104,11 @@ impl Refusal {
 ///
 /// # Errors
 /// The answer to send.
-pub fn route(head: &Head<'_>) -> Result<Route, Refusal> {
+pub fn route<O: Target>(head: &Head<'_>) -> Result<Route<O>, Refusal> {
+    let unknown = || Error::bare(O::Code::UNKNOWN_OPERATION);
     let undetermined = || {
         Refusal::xml(&Error::new(
-            Code::AccessDenied,
+            O::Code::ACCESS_DENIED,
             "Unable to determine service/operation name to be authorized",
         ))
     };
@@ -102,16 +117,14 @@ pub fn route(head: &Head<'_>) -> Result<Route, Refusal> {
     }
     let content_type = head.content_type.unwrap_or_default();
     let format = Format::from_content_type(content_type);
-    let operation = head.target.and_then(Operation::from_target);
+    let format = format.filter(|format| O::FORMATS.contains(format));
+    let operation = head.target.and_then(O::from_target);
     if head.body_is_empty {
-        let code = match operation {
-            Some(_) => Code::Serialization,
-            None => Code::UnknownOperation,
+        let error = match operation {
+            Some(_) => Error::bare(O::Code::SERIALIZATION),
+            None => unknown(),
         };
-        return Err(Refusal::of(
-            &Error::bare(code),
-            format.unwrap_or(Format::Cbor),
-        ));
+        return Err(Refusal::of(&error, format.unwrap_or(O::FALLBACK)));
     }
     let Some(format) = format else {
         if is_plain_json(content_type) {
@@ -119,13 +132,13 @@ pub fn route(head: &Head<'_>) -> Result<Route, Refusal> {
         }
         let named = head.target.is_some_and(names_something);
         return Err(match named {
-            true => Refusal::xml(&Error::bare(Code::UnknownOperation)),
+            true => Refusal::xml(&unknown()),
             false => undetermined(),
         });
     };
     match operation {
         Some(operation) => Ok(Route { operation, format }),
-        None => Err(Refusal::of(&Error::bare(Code::UnknownOperation), format)),
+        None => Err(Refusal::of(&unknown(), format)),
     }
 }
 

@@ -1,0 +1,248 @@
+//! Where a delivery stream delivers to.
+//!
+//! # Shape
+//! A [`Destination`] is complete: where the caller of `CreateDeliveryStream` said nothing, it has what the
+//! service assumes. It can be kept, as [`encode`](super::encode) writes it and
+//! [`Decode`](crate::Decode) reads it.
+
+mod change;
+mod conversion;
+mod hints;
+mod http_endpoint;
+mod processing;
+mod s3;
+
+pub use change::Described;
+pub use conversion::{
+    DataFormatConversionConfiguration, Deserializer, HiveJsonSerDe, InputFormatConfiguration,
+    OpenXJsonSerDe, OrcSerDe, OutputFormatConfiguration, ParquetSerDe, SchemaConfiguration,
+    Serializer,
+};
+pub use hints::{BufferingHints, HttpEndpointBufferingHints};
+pub use http_endpoint::{
+    AccessKey, HttpEndpointCommonAttribute, HttpEndpointConfiguration,
+    HttpEndpointDestinationConfiguration, HttpEndpointDestinationUpdate,
+    HttpEndpointRequestConfiguration, SecretsManagerConfiguration,
+};
+pub use processing::{
+    CloudWatchLoggingOptions, ProcessingConfiguration, Processor, ProcessorParameter, RetryOptions,
+};
+pub use s3::{
+    DynamicPartitioningConfiguration, EncryptionConfiguration, ExtendedS3DestinationConfiguration,
+    ExtendedS3DestinationUpdate, KmsEncryptionConfig, S3DestinationConfiguration,
+    S3DestinationUpdate,
+};
+
+use bytes::Bytes;
+
+use super::input::{CreateDeliveryStreamInput, Unserved, UpdateDestinationInput};
+use super::output::DestinationDescription;
+use super::{Code, Error};
+use crate::document::{Encode, Encoder, Value};
+use crate::parse::{Members, Parse, Structure};
+use crate::validate::{Kind, Member, Shape};
+use change::Change as _;
+
+/// Where a delivery stream delivers to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Destination {
+    /// Objects in a bucket.
+    ExtendedS3(Box<ExtendedS3DestinationConfiguration>),
+    /// Requests to an HTTP endpoint.
+    HttpEndpoint(Box<HttpEndpointDestinationConfiguration>),
+}
+
+impl Destination {
+    /// The destination of a new delivery stream.
+    ///
+    /// # Errors
+    /// `InvalidArgumentException` if there is not exactly one, if it is one that is not served, or if one
+    /// buffering hint is given without the other.
+    pub fn of(input: &CreateDeliveryStreamInput) -> Result<Self, Error> {
+        let unserved = [
+            (&input.redshift, "RedshiftDestinationConfiguration"),
+            (
+                &input.elasticsearch,
+                "ElasticsearchDestinationConfiguration",
+            ),
+            (
+                &input.opensearch,
+                "AmazonopensearchserviceDestinationConfiguration",
+            ),
+            (&input.splunk, "SplunkDestinationConfiguration"),
+            (
+                &input.opensearch_serverless,
+                "AmazonOpenSearchServerlessDestinationConfiguration",
+            ),
+            (&input.snowflake, "SnowflakeDestinationConfiguration"),
+            (&input.iceberg, "IcebergDestinationConfiguration"),
+        ];
+        let s3 = input.s3.clone();
+        let extended_s3 = input.extended_s3.clone();
+        let http_endpoint = input.http_endpoint.clone();
+        let served = [
+            s3.map(|s3| Ok(Self::ExtendedS3(Box::new((*s3).into())))),
+            extended_s3.map(|s3| Ok(Self::ExtendedS3(s3))),
+            http_endpoint.map(|http| Ok(Self::HttpEndpoint(http))),
+        ];
+        only(served, unserved)?.completed()
+    }
+
+    /// The destination after a change.
+    ///
+    /// A change of the same type says what is new: it is applied member by member, what it gives replaces
+    /// what was, and what it does not give stays; the bucket of a backup is changed in the same way. A
+    /// change of another type must say everything.
+    ///
+    /// # Errors
+    /// `InvalidArgumentException` as for [`Destination::of`], or if something lacks that must be there.
+    pub fn updated(&self, input: &UpdateDestinationInput) -> Result<Self, Error> {
+        let unserved = [
+            (&input.redshift, "RedshiftDestinationUpdate"),
+            (&input.elasticsearch, "ElasticsearchDestinationUpdate"),
+            (
+                &input.opensearch,
+                "AmazonopensearchserviceDestinationUpdate",
+            ),
+            (&input.splunk, "SplunkDestinationUpdate"),
+            (
+                &input.opensearch_serverless,
+                "AmazonOpenSearchServerlessDestinationUpdate",
+            ),
+            (&input.snowflake, "SnowflakeDestinationUpdate"),
+            (&input.iceberg, "IcebergDestinationUpdate"),
+        ];
+        let s3 = input.s3.clone();
+        let extended_s3 = input.extended_s3.clone();
+        let http_endpoint = input.http_endpoint.clone();
+        let served = [
+            s3.map(|update| self.with_s3((*update).into())),
+            extended_s3.map(|update| self.with_s3(*update)),
+            http_endpoint.map(|update| self.with_http(*update)),
+        ];
+        only(served, unserved)?.completed()
+    }
+
+    fn with_s3(&self, update: ExtendedS3DestinationUpdate) -> Result<Self, Error> {
+        let current = match self {
+            Self::ExtendedS3(s3) => Some(s3.as_ref()),
+            Self::HttpEndpoint(_) => None,
+        };
+        let s3 = ExtendedS3DestinationConfiguration::change(
+            current,
+            update,
+            "ExtendedS3DestinationUpdate",
+        )?;
+        Ok(Self::ExtendedS3(Box::new(s3)))
+    }
+
+    fn with_http(&self, update: HttpEndpointDestinationUpdate) -> Result<Self, Error> {
+        let current = match self {
+            Self::HttpEndpoint(http) => Some(http.as_ref()),
+            Self::ExtendedS3(_) => None,
+        };
+        let http = HttpEndpointDestinationConfiguration::change(
+            current,
+            update,
+            "HttpEndpointDestinationUpdate",
+        )?;
+        Ok(Self::HttpEndpoint(Box::new(http)))
+    }
+
+    /// With what the service assumes where nothing is said.
+    fn completed(self) -> Result<Self, Error> {
+        Ok(match self {
+            Self::ExtendedS3(s3) => Self::ExtendedS3(Box::new(s3.completed()?)),
+            Self::HttpEndpoint(http) => Self::HttpEndpoint(Box::new(http.completed()?)),
+        })
+    }
+
+    /// The destination as the service describes it. A bucket is described twice, the older way too.
+    #[must_use]
+    pub fn describe<'a>(&'a self, destination_id: &'a str) -> DestinationDescription<'a> {
+        let (s3, http) = match self {
+            Self::ExtendedS3(s3) => (Some(s3.as_ref()), None),
+            Self::HttpEndpoint(http) => (None, Some(http.as_ref())),
+        };
+        DestinationDescription {
+            destination_id,
+            s3: s3.map(ExtendedS3DestinationConfiguration::plain),
+            extended_s3: s3.map(Described),
+            http_endpoint: http.map(Described),
+        }
+    }
+}
+
+/// The one that is given, if it is served.
+fn only<const S: usize, const U: usize>(
+    served: [Option<Result<Destination, Error>>; S],
+    unserved: [(&Option<Unserved>, &'static str); U],
+) -> Result<Destination, Error> {
+    let unserved = unserved
+        .into_iter()
+        .map(|(given, member)| given.as_ref().map(|_| Err(refused(member))));
+    let mut given = served.into_iter().chain(unserved).flatten();
+    match (given.next(), given.next()) {
+        (Some(one), None) => one,
+        // The service's own words.
+        _ => Err(Error::new(
+            Code::InvalidArgument,
+            "Exactly one destination configuration is supported for a Firehose",
+        )),
+    }
+}
+
+fn refused(member: &str) -> Error {
+    Error::new(
+        Code::InvalidArgument,
+        format!(
+            "{member} is not supported: this server delivers to buckets and to HTTP endpoints."
+        ),
+    )
+}
+
+const EXTENDED_S3: &str = "ExtendedS3DestinationConfiguration";
+const HTTP_ENDPOINT: &str = "HttpEndpointDestinationConfiguration";
+
+impl Encode for Destination {
+    fn encode(&self, to: &mut Encoder) {
+        to.begin_map();
+        match self {
+            Self::ExtendedS3(s3) => to.member(EXTENDED_S3, s3),
+            Self::HttpEndpoint(http) => to.member(HTTP_ENDPOINT, http),
+        }
+        to.end_map();
+    }
+}
+
+impl Structure for Destination {
+    const SHAPE: Shape = Shape::new(Kind::Structure(
+        "Destination",
+        &[
+            Member {
+                name: EXTENDED_S3,
+                shape: &ExtendedS3DestinationConfiguration::SHAPE,
+                required: false,
+            },
+            Member {
+                name: HTTP_ENDPOINT,
+                shape: &HttpEndpointDestinationConfiguration::SHAPE,
+                required: false,
+            },
+        ],
+    ));
+}
+
+impl Parse for Destination {
+    fn parse(value: Value<'_>, body: &Bytes) -> Option<Self> {
+        let mut members = Members::new(value, body)?;
+        match (members.take(EXTENDED_S3)?, members.take(HTTP_ENDPOINT)?) {
+            (Some(s3), None) => Some(Self::ExtendedS3(s3)),
+            (None, Some(http)) => Some(Self::HttpEndpoint(http)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
