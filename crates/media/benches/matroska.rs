@@ -143,12 +143,15 @@ fn write(clock: &Clock, stored: &[(Init, StoredFragment)], bytes: usize) {
             }
         }
     });
-    measure("write as segments, MPEG-TS", &|init, fragment| {
-        let plan = ts::Plan::of(init).unwrap().unwrap();
-        for piece in plan.segment(fragment, 0, &limits).unwrap() {
-            black_box(piece.unwrap());
-        }
-    });
+    // One upload has no private data of its codec, without which there is no transport stream.
+    if stored.iter().all(|(init, _)| ts::Plan::of(init).is_ok()) {
+        measure("write as segments, MPEG-TS", &|init, fragment| {
+            let plan = ts::Plan::of(init).unwrap().unwrap();
+            for piece in plan.segment(fragment, 0, &limits).unwrap() {
+                black_box(piece.unwrap());
+            }
+        });
+    }
     let took = shortest(clock, || {
         let (init, _) = stored.first().unwrap();
         let mut clip = Clip::builder(init.clone());

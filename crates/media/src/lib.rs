@@ -69,7 +69,9 @@
 mod bmff;
 mod error;
 mod fragment;
+mod head;
 mod init;
+mod input;
 mod limits;
 mod moof;
 mod nal;

@@ -93,6 +93,21 @@ pub(crate) struct TrackFragment {
     pub(crate) bytes: u64,
 }
 
+impl TrackFragment {
+    /// Whether the end of the fragment is a time that can be reckoned with.
+    pub(crate) fn check_end(&self) -> Result<()> {
+        let end = self.base_decode_time.checked_add(self.duration);
+        if end.is_none_or(|end| i64::try_from(end).is_err()) {
+            return Err(Error::TimeOverflow {
+                track_id: self.track_id,
+                base_decode_time: self.base_decode_time,
+                duration: self.duration,
+            });
+        }
+        Ok(())
+    }
+}
+
 /// A whole `moof`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MovieFragment {
@@ -205,14 +220,7 @@ fn parse_track(
     if !track.samples.is_empty() {
         track.base_decode_time = base_decode_time.ok_or_else(|| missing(kind::TFDT))?;
     }
-    let end = track.base_decode_time.checked_add(track.duration);
-    if end.is_none_or(|end| i64::try_from(end).is_err()) {
-        return Err(Error::TimeOverflow {
-            track_id: track.track_id,
-            base_decode_time: track.base_decode_time,
-            duration: track.duration,
-        });
-    }
+    track.check_end()?;
     Ok(track)
 }
 

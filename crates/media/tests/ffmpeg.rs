@@ -16,19 +16,11 @@ use afflux_media::{Clip, Fragment, Init, Limits, StoredFragment, TrackKind};
 use bytes::Bytes;
 
 use support::{ALL, CAMERA, H264_AAC, facts, run, store, stored};
-use tools::{INSTALL, decodes, frames, packets, tool};
+use tools::{INSTALL, decodes, frames, packets, probe, tool};
 
 /// When each stream starts, in seconds.
 fn starts(input: &[u8]) -> Vec<f64> {
-    let arguments = [
-        "-show_entries",
-        "stream=start_time",
-        "-of",
-        "csv=p=0",
-        "-i",
-        "pipe:0",
-    ];
-    let said = tool("ffprobe", &arguments, input);
+    let said = probe(&["-show_entries", "stream=start_time"], input);
     said.output
         .lines()
         .map(|line| line.parse().expect("a time"))
@@ -300,4 +292,55 @@ fn a_fragment_for_every_frame_makes_the_same_clip() {
     let file = clip(&init, &fragments);
     assert_eq!(frames(&file), [50]);
     decodes(&file);
+}
+
+/// The MD5 of each picture that is shown.
+fn pictures(input: &[u8]) -> Vec<String> {
+    let arguments = ["-i", "pipe:0", "-map", "0:v:0", "-fps_mode", "passthrough"];
+    let said = tool(
+        "ffmpeg",
+        &[&arguments[..], &["-f", "framemd5", "-"]].concat(),
+        input,
+    );
+    assert!(said.is_ok, "ffmpeg: {}", said.complaints);
+    let lines = said.output.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| line.rsplit(',').next().unwrap().trim().to_owned())
+        .collect()
+}
+
+#[test]
+fn an_exact_clip_shows_its_pictures_however_they_are_cut_into_fragments() {
+    let ways: &[&[&str]] = &[
+        &[
+            "-movflags",
+            "frag_keyframe+empty_moov+default_base_moof+cmaf",
+        ],
+        &["-movflags", "frag_keyframe+delay_moov+default_base_moof"],
+        &["-movflags", "frag_keyframe+empty_moov+default_base_moof"],
+        // Pictures are shown in another order than their fragments come.
+        &[
+            "-an",
+            "-movflags",
+            "frag_every_frame+empty_moov+default_base_moof",
+        ],
+    ];
+    for way in ways {
+        let (init, fragments) = pipe(way);
+        let whole = pictures(&clip(&init, &fragments));
+        assert_eq!(whole.len(), 50);
+        for (first, last) in [(0, 50), (3, 4), (7, 18), (24, 26), (25, 50), (30, 41)] {
+            let range = first * 40..last * 40;
+            let mut builder = Clip::builder(init.clone());
+            for fragment in &fragments {
+                let start = fragment.meta().reference().unwrap().base_ms();
+                let start = i64::try_from(start).unwrap();
+                builder.push_within(fragment, start, &range).unwrap();
+            }
+            let file: Vec<Bytes> = builder.finish().unwrap().into_iter().collect();
+            let place = |picture| usize::try_from(picture).unwrap();
+            let expected = &whole[place(first)..place(last)];
+            assert_eq!(pictures(&file.concat()), expected, "{way:?} {range:?}");
+        }
+    }
 }

@@ -11,31 +11,16 @@ mod tools;
 
 use std::process::Command;
 
-use afflux_media::mkv::{Coalesce, Event, Scanner, Settings};
-use afflux_media::{Clip, Init, Limits, StoredFragment, playback};
+use afflux_media::mkv::{Coalesce, Event, Settings};
+use afflux_media::{Clip, Init, StoredFragment, playback};
 use bytes::Bytes;
 
-use kvs::{PLAYABLE, answer, stored, upload, uploaded};
-use tools::{INSTALL, decodes, frames, packets, tool};
+use kvs::{PLAYABLE, answer, scanned, stored, upload, uploaded};
+use tools::{INSTALL, decodes, frames, packets, streamhash};
 
 /// A hash over every decoded picture and sound of each stream.
 fn decoded(input: &[u8]) -> String {
-    let arguments = [
-        "-i",
-        "pipe:0",
-        "-map",
-        "0",
-        "-fps_mode",
-        "passthrough",
-        "-f",
-        "streamhash",
-        "-hash",
-        "md5",
-        "-",
-    ];
-    let said = tool("ffmpeg", &arguments, input);
-    assert!(said.is_ok, "ffmpeg: {}", said.complaints);
-    said.output
+    streamhash(&["-fps_mode", "passthrough"], input)
 }
 
 fn played(fragments: &[(Init, StoredFragment)]) -> Vec<u8> {
@@ -235,12 +220,10 @@ fn small_clusters_join_until_a_key_frame() {
 /// The same video without `CodecPrivate`, whose frames have start codes and, where they are key
 /// frames, the parameter sets that `CodecPrivate` held.
 fn with_start_codes(input: &[u8], codec_id: &str) -> Vec<u8> {
-    let mut scanner = Scanner::new(Limits::default());
-    scanner.push(Bytes::copy_from_slice(input));
     let (mut sets, mut out) = (Vec::new(), Vec::new());
     let mut blocks = Vec::new();
     let mut timecode = 0;
-    while let Some(event) = scanner.poll().unwrap() {
+    for event in scanned(input) {
         match event {
             Event::Header(header) => {
                 let private = header.tracks()[0].codec_private.clone().unwrap();
@@ -268,7 +251,6 @@ fn with_start_codes(input: &[u8], codec_id: &str) -> Vec<u8> {
             Event::Tags(_) => {}
         }
     }
-    scanner.finish().unwrap();
     out.extend_from_slice(&kvs::cluster(timecode, &blocks));
     out
 }

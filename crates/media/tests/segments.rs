@@ -5,10 +5,8 @@
 
 #[path = "media/support.rs"]
 mod support;
-
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-use std::thread;
+#[path = "media/tools.rs"]
+mod tools;
 
 use afflux_media::{
     Init, Limits, StoredFragment, StoredTrack, Track, TrackKind, part, segment, ts,
@@ -17,6 +15,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use support::{ALL, CAMERA, Fixture, H264_AAC, is_slice_of, run, store};
+use tools::tool;
 
 /// The MD5 of each decoded frame of one stream, in the order of presentation, and what ffmpeg said.
 fn frames(input: &[u8], kind: TrackKind) -> Vec<String> {
@@ -24,27 +23,14 @@ fn frames(input: &[u8], kind: TrackKind) -> Vec<String> {
         TrackKind::Video => "0:v:0",
         _ => "0:a:0",
     };
-    let mut child = Command::new("ffmpeg")
-        .args(["-hide_banner", "-loglevel", "warning", "-i", "pipe:0"])
-        .args(["-map", map, "-f", "framemd5", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("ffmpeg must be on PATH (Debian: apt-get install ffmpeg)");
-    let mut stdin = child.stdin.take().expect("it was piped");
-    let output = thread::scope(|scope| {
-        scope.spawn(move || drop(stdin.write_all(input)));
-        child.wait_with_output().expect("it was started")
-    });
-    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "ffmpeg: {complaints}");
-    let serious = complaints.lines().find(|line| {
+    let arguments = ["-i", "pipe:0", "-map", map, "-f", "framemd5", "-"];
+    let said = tool("ffmpeg", &arguments, input);
+    assert!(said.is_ok, "ffmpeg: {}", said.complaints);
+    let serious = said.complaints.lines().find(|line| {
         line.contains("non monoton") || line.contains("Continuity") || line.contains("corrupt")
     });
     assert_eq!(serious, None);
-    let text = String::from_utf8(output.stdout).expect("tools write text");
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let lines = said.output.lines().filter(|line| !line.starts_with('#'));
     lines
         .map(|line| line.rsplit(',').next().unwrap().trim().to_owned())
         .collect()

@@ -2,5 +2,6 @@
 //! that nothing of the server judges itself.
 
 mod http;
+mod http2;
 mod killed;
 mod matroska;

@@ -23,11 +23,12 @@ pub use event::{Event, Started, StartedTrack};
 use std::collections::VecDeque;
 use std::mem;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::bmff::{BoxHeader, FourCc, HEADER_BYTES, LARGE_HEADER_BYTES, kind};
 use crate::error::{Error, Result};
 use crate::init::Init;
+use crate::input::Input;
 use crate::limits::Limits;
 use crate::rope::length;
 
@@ -35,10 +36,7 @@ use crate::rope::length;
 #[derive(Debug)]
 pub struct Splitter {
     limits: Limits,
-    /// Pushed and not yet read. Its bound is the caller's: poll until `None`, then push.
-    input: VecDeque<Bytes>,
-    /// Offset in the whole input of the next byte to read.
-    position: u64,
+    input: Input,
     state: State,
     /// An `ftyp` that waits for its `moov`.
     file_type: Bytes,
@@ -83,8 +81,7 @@ impl Splitter {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            input: VecDeque::new(),
-            position: 0,
+            input: Input::default(),
             state: State::header(),
             file_type: Bytes::new(),
             init: None,
@@ -96,8 +93,8 @@ impl Splitter {
 
     /// Adds the next bytes of the input. Call [`Splitter::poll`] until it returns `None`.
     pub fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() && self.failed.is_none() {
-            self.input.push_back(bytes);
+        if self.failed.is_none() {
+            self.input.push(bytes);
         }
     }
 
@@ -135,7 +132,7 @@ impl Splitter {
             return Err(error.clone());
         }
         let cut = |header: &BoxHeader, have: u64| {
-            let offset = self.position - have;
+            let offset = self.input.position() - have;
             Err(Error::Truncated {
                 kind: Some(header.kind),
                 offset,
@@ -148,7 +145,7 @@ impl Splitter {
             State::Header { bytes } => {
                 return Err(Error::Truncated {
                     kind: None,
-                    offset: self.position - length(bytes),
+                    offset: self.input.position() - length(bytes),
                     expected: HEADER_BYTES,
                     actual: length(bytes),
                 });
@@ -178,7 +175,7 @@ impl Splitter {
     /// How many bytes of the input have been read.
     #[must_use]
     pub fn position(&self) -> u64 {
-        self.position
+        self.input.position()
     }
 
     fn step(&mut self) -> Result<Step> {
@@ -191,7 +188,7 @@ impl Splitter {
     }
 
     fn read_header(&mut self, mut bytes: BytesMut) -> Result<Step> {
-        let start = self.position - length(&bytes);
+        let start = self.input.position() - length(&bytes);
         loop {
             if let Some(header) = BoxHeader::read(&bytes, start)? {
                 return self.start_box(header, bytes, start);
@@ -201,7 +198,7 @@ impl Splitter {
             } else {
                 LARGE_HEADER_BYTES
             };
-            let Some(piece) = self.take(wanted - length(&bytes)) else {
+            let Some(piece) = self.input.take(wanted - length(&bytes)) else {
                 self.state = State::Header { bytes };
                 return Ok(Step::Starved);
             };
@@ -290,7 +287,7 @@ impl Splitter {
 
     fn collect(&mut self, header: BoxHeader, mut bytes: BytesMut) -> Result<Step> {
         while length(&bytes) < header.bytes {
-            let Some(piece) = self.take(header.bytes - length(&bytes)) else {
+            let Some(piece) = self.input.take(header.bytes - length(&bytes)) else {
                 self.state = State::Collect { header, bytes };
                 return Ok(Step::Starved);
             };
@@ -307,7 +304,7 @@ impl Splitter {
                 return Ok(Step::Event(Event::Init(init)));
             }
             _ => {
-                let position = self.position - header.bytes;
+                let position = self.input.position() - header.bytes;
                 // `start_box` refused a moof without an init.
                 let init = self.init.as_ref().ok_or(Error::NoInit)?;
                 let started = Started::read(init, &bytes, position, &self.limits)?;
@@ -325,10 +322,10 @@ impl Splitter {
                 return Ok(Step::Again);
             }
             let open = self.open.take();
-            let bytes = open.map_or(0, |open| self.position - open.position);
+            let bytes = open.map_or(0, |open| self.input.position() - open.position);
             return Ok(Step::Event(Event::Finished { bytes }));
         }
-        let Some(piece) = self.take(left) else {
+        let Some(piece) = self.input.take(left) else {
             self.state = State::Pass { header, left };
             return Ok(Step::Starved);
         };
@@ -339,29 +336,14 @@ impl Splitter {
         Ok(Step::Event(Event::Data(piece)))
     }
 
-    fn skip(&mut self, header: BoxHeader, mut left: u64) -> Step {
-        while left > 0 {
-            let Some(piece) = self.take(left) else {
+    fn skip(&mut self, header: BoxHeader, left: u64) -> Step {
+        match self.input.skip(left) {
+            0 => Step::Again,
+            left => {
                 self.state = State::Skip { header, left };
-                return Step::Starved;
-            };
-            left -= length(&piece);
+                Step::Starved
+            }
         }
-        Step::Again
-    }
-
-    /// Reads up to `count` bytes, as many as one piece of the input has.
-    fn take(&mut self, count: u64) -> Option<Bytes> {
-        let front = self.input.front_mut()?;
-        let count = usize::try_from(count)
-            .unwrap_or(usize::MAX)
-            .min(front.len());
-        let piece = front.split_to(count);
-        if !front.has_remaining() {
-            self.input.pop_front();
-        }
-        self.position += length(&piece);
-        Some(piece)
     }
 }
 

@@ -95,28 +95,15 @@ impl Fragment {
             if track.samples.is_empty() {
                 continue;
             }
-            let meta = check_track(init, track, limits)?;
-            let head = normalize::head(track, movie.sequence)?;
             let mut data = Vec::new();
             for run in runs {
                 rope.slice(run.start, run.end, &mut data);
             }
-            parts.push(Part {
-                meta,
-                cluster_lead: 0,
-                head: head.bytes,
-                moof_bytes: head.moof_bytes,
-                mdat_bytes: head.mdat_bytes,
-                data,
-            });
+            let meta = check_track(init, track, limits)?;
+            let head = normalize::head(track, movie.sequence)?;
+            parts.push(Part::new(meta, head, data));
         }
-        if parts.is_empty() {
-            return Err(Error::NoSamples);
-        }
-        Ok(Self {
-            init_id: init.id(),
-            parts,
-        })
+        Self::of_parts(init, parts)
     }
 
     /// Makes a fragment of tracks that were put together from frames.
@@ -138,25 +125,18 @@ impl Fragment {
             if bytes > limit {
                 return Err(Error::FragmentTooLarge { bytes, limit });
             }
-            let end = track.base_decode_time.checked_add(track.duration);
-            if end.is_none_or(|end| i64::try_from(end).is_err()) {
-                return Err(Error::TimeOverflow {
-                    track_id: track.track_id,
-                    base_decode_time: track.base_decode_time,
-                    duration: track.duration,
-                });
-            }
+            track.check_end()?;
             let meta = check_track(init, &track, limits)?;
             let head = normalize::head(&track, 0)?;
             parts.push(Part {
-                meta,
                 cluster_lead,
-                head: head.bytes,
-                moof_bytes: head.moof_bytes,
-                mdat_bytes: head.mdat_bytes,
-                data,
+                ..Part::new(meta, head, data)
             });
         }
+        Self::of_parts(init, parts)
+    }
+
+    fn of_parts(init: &Init, parts: Vec<Part>) -> Result<Self> {
         if parts.is_empty() {
             return Err(Error::NoSamples);
         }
@@ -260,6 +240,22 @@ pub(crate) struct AssembledTrack {
 }
 
 impl Part {
+    fn new(meta: TrackMeta, head: Head, data: Vec<Bytes>) -> Self {
+        let Head {
+            bytes,
+            moof_bytes,
+            mdat_bytes,
+        } = head;
+        Self {
+            meta,
+            cluster_lead: 0,
+            head: bytes,
+            moof_bytes,
+            mdat_bytes,
+            data,
+        }
+    }
+
     /// Writes a line of the table of tracks for boxes that start at `offset`.
     fn write_line(&self, offset: u64, line: &mut [u8]) -> Result<()> {
         let narrow = |bytes: u64| {

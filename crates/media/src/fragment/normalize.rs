@@ -39,12 +39,7 @@ pub(crate) fn head(track: &TrackFragment, sequence: u32) -> Result<Head> {
         .map_err(|_| too_large(u64::try_from(moof_bytes).unwrap_or(u64::MAX)))?;
 
     let mut out = Writer::with_capacity(moof_bytes + 8);
-    out.nested(kind::MOOF, |out| {
-        out.nested(kind::MFHD, |out| {
-            out.version_and_flags(0, 0);
-            out.u32(sequence);
-            Ok(())
-        })?;
+    write_moof(&mut out, sequence, |out| {
         out.nested(kind::TRAF, |out| {
             out.nested(kind::TFHD, |out| {
                 out.version_and_flags(0, TFHD_FLAGS);
@@ -77,6 +72,22 @@ pub(crate) fn head(track: &TrackFragment, sequence: u32) -> Result<Head> {
         bytes: out.into_bytes().into(),
         moof_bytes,
         mdat_bytes,
+    })
+}
+
+/// Writes a `moof` with the boxes of its tracks.
+pub(super) fn write_moof(
+    out: &mut Writer,
+    sequence: u32,
+    tracks: impl FnOnce(&mut Writer) -> Result<()>,
+) -> Result<()> {
+    out.nested(kind::MOOF, |out| {
+        out.nested(kind::MFHD, |out| {
+            out.version_and_flags(0, 0);
+            out.u32(sequence);
+            Ok(())
+        })?;
+        tracks(out)
     })
 }
 

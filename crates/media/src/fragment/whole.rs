@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use super::Fragment;
+use super::normalize::write_moof;
 use crate::bmff::{Writer, kind};
 use crate::error::{Error, Result};
 use crate::layout;
@@ -39,12 +40,7 @@ impl Fragment {
         let mut out = Writer::with_capacity(moof_bytes + 8);
         let mut pieces = vec![Bytes::new()];
         let mut samples_bytes = 0;
-        out.nested(kind::MOOF, |out| {
-            out.nested(kind::MFHD, |out| {
-                out.version_and_flags(0, 0);
-                out.u32(sequence);
-                Ok(())
-            })?;
+        write_moof(&mut out, sequence, |out| {
             for (traf, part) in trafs.zip(&self.parts) {
                 let mut traf = traf.to_vec();
                 let offset = i32::try_from(data_offset).map_err(|_| too_large(data_offset))?;

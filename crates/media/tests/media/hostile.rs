@@ -8,16 +8,23 @@ use proptest::prelude::*;
 use crate::kvs::{ALL_CAPTURES, PRODUCER_AV, upload};
 use crate::support::{ALL, facts, run, store};
 
-/// Does everything that can be done with an input; returns how many fragments went all the way.
-fn everything(input: &Bytes, step: usize) -> usize {
-    let limits = Limits {
+fn limits() -> Limits {
+    Limits {
         fragment_bytes: 1 << 20,
         ..Limits::default()
-    };
-    let pieces = (0..input.len())
+    }
+}
+
+fn pieces(input: &Bytes, step: usize) -> impl Iterator<Item = Bytes> {
+    (0..input.len())
         .step_by(step)
-        .map(|at| input.slice(at..input.len().min(at + step)));
-    let (output, _) = run(pieces, limits);
+        .map(move |at| input.slice(at..input.len().min(at + step)))
+}
+
+/// Does everything that can be done with an input; returns how many fragments went all the way.
+fn everything(input: &Bytes, step: usize) -> usize {
+    let limits = limits();
+    let (output, _) = run(pieces(input, step), limits);
     let mut done = 0;
     for init in &output.inits {
         let _ = Init::decode(&init.encode().concat().into(), &limits);
@@ -128,18 +135,12 @@ proptest! {
 /// Does everything that can be done with an upload in Matroska; returns how many fragments came
 /// back as Matroska.
 fn everything_matroska(input: &Bytes, step: usize) -> usize {
-    let limits = Limits {
-        fragment_bytes: 1 << 20,
-        ..Limits::default()
-    };
-    let pieces = (0..input.len())
-        .step_by(step)
-        .map(|at| input.slice(at..input.len().min(at + step)));
+    let limits = limits();
     let settings = Settings {
         limits,
         ..Settings::default()
     };
-    let (uploaded, _) = upload(pieces, settings);
+    let (uploaded, _) = upload(pieces(input, step), settings);
     for assembly in &uploaded.finished {
         let body = assembly.fragment.encode(&facts(0)).unwrap().concat();
         let stored = StoredFragment::decode(body.into()).unwrap();

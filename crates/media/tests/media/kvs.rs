@@ -1,7 +1,9 @@
 //! Real uploads and answers of Kinesis Video Streams, and a driver for the assembler.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use afflux_media::mkv::{Assembled, Assembler, Assembly, FragmentStart, Header, Settings, Writer};
+use afflux_media::mkv::{
+    Assembled, Assembler, Assembly, Event, FragmentStart, Header, Scanner, Settings, Writer,
+};
 use afflux_media::{Facts, Init, Limits, StoredFragment, Tag, Timeline};
 use afflux_types::ProducerTime;
 use bytes::Bytes;
@@ -32,6 +34,21 @@ pub(crate) const PLAYABLE: &[(&str, &[u8], &[u32])] = &[
     ("get-media.mkv", GET_MEDIA, &[60]),
     ("get-media-backward.mkv", BACKWARD, &[90]),
 ];
+
+/// What the scanner finds in a good input that arrives whole.
+pub(crate) fn scanned(input: &[u8]) -> Vec<Event> {
+    let mut scanner = Scanner::new(Limits::default());
+    scanner.push(Bytes::copy_from_slice(input));
+    let mut events = Vec::new();
+    while let Some(event) = scanner.poll().expect("the input is good") {
+        events.push(event);
+    }
+    scanner.finish().expect("the input is whole");
+    while let Some(event) = scanner.poll().expect("the input is good") {
+        events.push(event);
+    }
+    events
+}
 
 /// Everything that came out of an upload.
 #[derive(Debug, Default)]

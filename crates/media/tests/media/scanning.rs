@@ -5,7 +5,7 @@ use afflux_media::{Error, Init, Limits, StoredFragment};
 use bytes::Bytes;
 
 use crate::kvs::{
-    Uploaded, answer, block, cluster, element, entry, head, stored, upload, uploaded,
+    Uploaded, answer, block, cluster, element, entry, head, scanned, stored, upload, uploaded,
 };
 
 const SEGMENT: [u8; 4] = [0x18, 0x53, 0x80, 0x67];
@@ -148,10 +148,8 @@ fn any_scale_keeps_the_times_of_pictures() {
         let input = [&document[..at], &info, &document[at..], &body].concat();
         let back = answer(&stored(&uploaded(&input)));
         let times = |input: &[u8]| {
-            let mut scanner = mkv::Scanner::new(Limits::default());
-            scanner.push(Bytes::copy_from_slice(input));
             let mut times = Vec::new();
-            while let Some(event) = scanner.poll().unwrap() {
+            for event in scanned(input) {
                 match event {
                     mkv::Event::Frame(frame) => times.push(frame.time),
                     mkv::Event::ClusterStarted(start) => assert_eq!(start.timecode, 1_000_007),
@@ -452,10 +450,8 @@ fn long_fragments_become_several_clusters() {
     let stretched = stretch(&fragments[0], 90_000);
     let cluster = mkv::cluster(&init, &stretched, &Limits::default()).unwrap();
     let header = mkv::header(&init);
-    let mut scanner = mkv::Scanner::new(Limits::default());
-    scanner.push([&header[..], &cluster.pieces.concat()].concat().into());
     let (mut clusters, mut times) = (0, Vec::new());
-    while let Some(event) = scanner.poll().unwrap() {
+    for event in scanned(&[&header[..], &cluster.pieces.concat()].concat()) {
         match event {
             mkv::Event::ClusterStarted(_) => clusters += 1,
             mkv::Event::Frame(frame) => times.push(frame.time),

@@ -38,19 +38,16 @@ pub(crate) fn tool(name: &str, arguments: &[&str], input: &[u8]) -> Said {
     }
 }
 
+/// What ffprobe shows of each stream.
+pub(crate) fn probe(arguments: &[&str], input: &[u8]) -> Said {
+    let arguments = [arguments, &["-of", "csv=p=0", "-i", "pipe:0"]];
+    tool("ffprobe", &arguments.concat(), input)
+}
+
 /// The frames of each stream, decoded; nothing may be worth a warning.
 pub(crate) fn frames(input: &[u8]) -> Vec<u32> {
     let entries = "stream=nb_read_frames";
-    let arguments = [
-        "-count_frames",
-        "-show_entries",
-        entries,
-        "-of",
-        "csv=p=0",
-        "-i",
-        "pipe:0",
-    ];
-    let said = tool("ffprobe", &arguments, input);
+    let said = probe(&["-count_frames", "-show_entries", entries], input);
     assert!(
         said.is_ok && said.complaints.is_empty(),
         "ffprobe: {}",
@@ -64,23 +61,17 @@ pub(crate) fn frames(input: &[u8]) -> Vec<u32> {
 
 /// A hash over the bytes of all packets of each stream.
 pub(crate) fn packets(input: &[u8]) -> String {
-    let said = tool(
-        "ffmpeg",
-        &[
-            "-i",
-            "pipe:0",
-            "-map",
-            "0",
-            "-c",
-            "copy",
-            "-f",
-            "streamhash",
-            "-hash",
-            "md5",
-            "-",
-        ],
-        input,
-    );
+    streamhash(&["-c", "copy"], input)
+}
+
+/// A hash over what each stream is with these options.
+pub(crate) fn streamhash(options: &[&str], input: &[u8]) -> String {
+    let arguments = [
+        &["-i", "pipe:0", "-map", "0"],
+        options,
+        &["-f", "streamhash", "-hash", "md5", "-"],
+    ];
+    let said = tool("ffmpeg", &arguments.concat(), input);
     assert!(said.is_ok, "ffmpeg: {}", said.complaints);
     said.output
 }

@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 
-use afflux_entry::Kind;
 use afflux_types::{Error, FragmentNumber, Result};
 use bytes::Bytes;
 
 use super::reel::Reel;
-use crate::library::{Entry, entries};
+use crate::library::{Entry, fragment_at};
 use crate::pieces::Source;
 
 /// A reader of listed fragments.
@@ -37,17 +36,11 @@ impl Picked {
     }
 
     async fn find(&self, number: FragmentNumber) -> Result<Entry> {
-        let slice = self.reel.shard().read(number.position(), 1).await?;
-        for entry in entries(slice.bytes) {
-            let entry = entry?;
-            let is_it = entry.header.stamp.is_some_and(|stamp| {
-                stamp.position == number.position() && stamp.arrival == number.server_time()
-            });
-            if entry.header.kind == Kind::Fragment && is_it {
-                return Ok(entry);
-            }
-        }
-        Err(Error::not_found(format!("fragment {number} is not found")))
+        let entry = fragment_at(self.reel.shard(), number.position()).await?;
+        let arrived = |entry: &Entry| entry.header.stamp.map(|stamp| stamp.arrival);
+        entry
+            .filter(|entry| arrived(entry) == Some(number.server_time()))
+            .ok_or_else(|| Error::not_found(format!("fragment {number} is not found")))
     }
 }
 

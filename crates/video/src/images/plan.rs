@@ -28,10 +28,7 @@ impl Plan {
         let Some(stamp) = found.entry.header.stamp else {
             return;
         };
-        let start = match self.axis {
-            TimeAxis::Producer => found.meta.producer_time.as_millis(),
-            TimeAxis::Server => stamp.arrival.as_millis(),
-        };
+        let start = self.axis.start_ms(&found.meta, stamp.arrival);
         let end = start.saturating_add(i64::from(found.meta.duration_ms));
         let index = self.fragments.len();
         let mut is_used = false;

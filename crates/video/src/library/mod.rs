@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 
 pub use entries::{Entry, entries};
 pub use recorder::{Prepared, Recorder};
-pub use search::{Found, Search};
+pub use search::{Found, Search, fragment_at};
 pub use selector::{Selector, TimeAxis};
 
 use crate::context::{Context, service_error};

@@ -146,6 +146,24 @@ pub(super) async fn extend(index: &mut Index, shard: &Shard) -> Result<()> {
     }
 }
 
+/// The fragment at a position; none if something else is there, or nothing.
+///
+/// # Errors
+/// As [`Shard::read`].
+pub async fn fragment_at(shard: &Shard, position: Position) -> Result<Option<Entry>> {
+    // The least that a slice holds is the entry at its position and those that stand before it without
+    // a position of their own. More would be opened in vain where the stream is encrypted.
+    let slice = shard.read(position, 1).await?;
+    for entry in entries(slice.bytes) {
+        let entry = entry?;
+        let stamp = entry.header.stamp.map(|stamp| stamp.position);
+        if entry.header.kind == Kind::Fragment && stamp == Some(position) {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
 /// Looks for an initialisation between two positions, the last included.
 pub(super) async fn find_init(
     shard: &Shard,

@@ -13,6 +13,16 @@ pub enum TimeAxis {
     Producer,
 }
 
+impl TimeAxis {
+    /// When a fragment starts, in milliseconds.
+    pub(crate) fn start_ms(self, meta: &Meta, arrival: ServerTime) -> i64 {
+        match self {
+            Self::Producer => meta.producer_time.as_millis(),
+            Self::Server => arrival.as_millis(),
+        }
+    }
+}
+
 /// A checked selector: fragments whose start lies in `from..to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selector {
@@ -89,10 +99,7 @@ impl Selector {
 
 impl Span {
     pub(super) fn of(axis: TimeAxis, meta: &Meta, arrival: ServerTime) -> Self {
-        let start = match axis {
-            TimeAxis::Producer => meta.producer_time.as_millis(),
-            TimeAxis::Server => arrival.as_millis(),
-        };
+        let start = axis.start_ms(meta, arrival);
         Self {
             start,
             end: start.saturating_add(i64::from(meta.duration_ms)),

@@ -13,7 +13,7 @@ use afflux_types::{FragmentNumber, ServerTime};
 
 use super::hls::{bandwidth, frame_rate};
 use super::layout::{Layout, Played};
-use super::line::{Segment, Span, to_ticks};
+use super::segment::{Segment, Span, to_ticks};
 use super::ticket::{Mode, Ticket};
 
 /// What a manifest is made of.

@@ -6,14 +6,15 @@
 //! Source: RFC 8216; draft-pantos-hls-rfc8216bis, 4.4.3.7 and on (parts); AWS's playlists.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use afflux_media::TrackKind;
 use afflux_types::ServerTime;
 
 use super::layout::Layout;
-use super::line::Segment;
-use super::play::Window;
+use super::segment::Segment;
 use super::ticket::{Container, Mode, Ticket};
+use super::window::Window;
 
 /// How long the parts of short segments are, but for those of one sample that is longer.
 ///
@@ -160,7 +161,7 @@ pub(super) struct PartLine {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parts {
     /// The parts of the last segments, by the number of the segment.
-    pub(super) lines: Vec<(u64, Vec<PartLine>)>,
+    pub(super) lines: Vec<(u64, Arc<[PartLine]>)>,
     /// The newest segment of each other track: its number from one, its newest segment, and how many
     /// parts that has.
     pub(super) others: Vec<(usize, u64, usize)>,
@@ -185,7 +186,7 @@ impl Media<'_> {
             Some(span) => (span.number, span.seconds()),
             None => (
                 segment.number,
-                super::line::seconds(segment.duration_ns.unsigned_abs(), 1_000_000_000),
+                super::segment::seconds(segment.duration_ns.unsigned_abs(), 1_000_000_000),
             ),
         }
     }
@@ -305,7 +306,7 @@ impl Media<'_> {
 impl Parts {
     /// No part is longer.
     fn target(&self) -> f64 {
-        let longest = self.lines.iter().flat_map(|(_, lines)| lines);
+        let longest = self.lines.iter().flat_map(|(_, lines)| lines.iter());
         let target = f64::from(u32::try_from(PART_MS).unwrap_or(u32::MAX)) / 1_000.0;
         longest.fold(target, |longest, line| longest.max(line.seconds))
     }

@@ -12,11 +12,11 @@ use afflux_aws::video::values::{
 };
 use afflux_aws::video::{Code, Error};
 use afflux_engine::Shard;
-use afflux_media::{Init, Limits};
 use afflux_types::{Position, ServerTime};
 
+use super::answer::invalid;
 use super::layout::Layout;
-use super::play::axis_ms;
+use super::play::load;
 use super::ticket::{Container, Discontinuities, Mode, Protocol, Ticket};
 use crate::context::{Context, Known, service_error};
 use crate::library::{self, Found, Selector, TimeAxis};
@@ -91,10 +91,6 @@ pub(super) async fn dash(
         expires: input.expires,
     };
     ticket(ctx, &asked).await
-}
-
-fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(Code::InvalidArgument, message)
 }
 
 async fn ticket(ctx: &Arc<Context>, asked: &Asked<'_>) -> Result<Ticket, Error> {
@@ -242,21 +238,11 @@ async fn anchor(ctx: &Arc<Context>, known: &Known, ticket: &mut Ticket) -> Resul
         return Err(nothing(ticket));
     };
     ticket.anchor = stamp.position;
-    ticket.origin = axis_ms(ticket.axis, &meta, stamp.arrival);
+    ticket.origin = ticket.axis.start_ms(&meta, stamp.arrival);
     if ticket.mode == Mode::OnDemand {
         ticket.until = marks.durable;
     }
-    let body = recording
-        .init(&shard, meta.init_id, stamp.position)
-        .await
-        .map_err(engine)?;
-    let body = body.ok_or_else(|| {
-        Error::new(
-            Code::MissingCodecPrivateData,
-            "The codec initialisation of the media is not kept any more.",
-        )
-    })?;
-    let init = Init::decode(&body, &Limits::default()).map_err(|error| engine(error.into()))?;
+    let init = load(&recording, &shard, meta.init_id, stamp.position).await?;
     Layout::of(&init, stamp.position, ticket).map(drop)
 }
 

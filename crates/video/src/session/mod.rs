@@ -1,22 +1,33 @@
 //! Playback sessions: HLS and DASH playlists, segments, and the tokens that are the right to them.
 //!
 //! A request for a session becomes a ticket (`input.rs`), which is sealed into the token of its URL
-//! (`ticket.rs`). A player brings the token with every request; what the ticket means for the log,
-//! fragment by fragment, is worked out in `line.rs` and kept for a while in `play.rs`; `hls.rs` and
-//! `dash.rs` write it down. Segments are those of `afflux_media`: a small header and a slice of the log.
+//! (`ticket.rs`). A player brings the token with every request (`query.rs`); what the ticket means for the
+//! log, fragment by fragment, is read in `read.rs`, worked out in `line.rs` and kept for a while in
+//! `play.rs`. `playlist.rs` and `media.rs` answer; `hls.rs` and `dash.rs` write playlists down. Segments
+//! are those of `afflux_media`: a small header and a slice of the log.
 //!
 //! Low-latency HLS: a fragment is durable, and shown, as a whole, so its parts are listed together. A
 //! player gains that it may hold back less, and that it need not ask again and again: a playlist that is
 //! asked for by the number of its next segment is answered when that is there.
 
+mod answer;
 mod dash;
 mod hls;
 mod input;
 mod layout;
 mod line;
+mod media;
+mod parts;
 mod play;
+mod playlist;
+mod query;
+mod read;
+mod reload;
+mod segment;
+mod segments;
 mod serve;
 mod ticket;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,7 +89,7 @@ pub(crate) async fn dash_session(
 pub(crate) async fn get(ctx: &Arc<Context>, path: &str, query: &str) -> SessionAnswer {
     serve::get(ctx, path, query)
         .await
-        .unwrap_or_else(|error| serve::refusal(&error))
+        .unwrap_or_else(|error| answer::refusal(&error))
 }
 
 /// The session of a token.
@@ -127,7 +138,7 @@ impl State {
     /// Keeps what is played; another request may have been faster.
     fn keep(&self, token: &str, play: Arc<Play>, now: ServerTime) -> Arc<Play> {
         let mut plays = self.0.lock();
-        let needs = play::segments_max(&play.ticket);
+        let needs = play.ticket.segments_max();
         if plays.segments.saturating_add(needs) > SEGMENTS_MAX {
             plays.drop_expired(now);
         }
@@ -150,7 +161,7 @@ impl Plays {
         self.kept.retain(|_, kept| kept.play.ticket.expires > now);
         let left = self.kept.values();
         self.segments = left
-            .map(|kept| play::segments_max(&kept.play.ticket))
+            .map(|kept| kept.play.ticket.segments_max())
             .fold(0, usize::saturating_add);
     }
 
@@ -161,7 +172,7 @@ impl Plays {
             return false;
         };
         if let Some(kept) = self.kept.remove(&oldest) {
-            let gone = play::segments_max(&kept.play.ticket);
+            let gone = kept.play.ticket.segments_max();
             self.segments = self.segments.saturating_sub(gone);
         }
         true

@@ -10,7 +10,7 @@ use afflux_media::{Continuity, Event, Facts, Fragment, Init, Limits, Splitter, T
 use afflux_types::{Clock, ProducerTime, StreamName};
 use bytes::Bytes;
 
-use super::play::INITS_MAX;
+use super::segments::INITS_MAX;
 use super::*;
 use crate::Options;
 use crate::library::shard_id;

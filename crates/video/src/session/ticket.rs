@@ -81,7 +81,23 @@ pub(super) struct Ticket {
     pub(super) stream: StreamName,
 }
 
+/// Segments before the playlist that players may still ask for: those of three playlists before.
+const HISTORY: usize = 3;
+/// Segments of a replay that are looked for beyond those that are shown.
+pub(super) const AHEAD: usize = 16;
+
 impl Ticket {
+    /// Segments of the session that are kept at most.
+    pub(super) fn segments_max(&self) -> usize {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        match self.mode {
+            Mode::OnDemand => limit,
+            Mode::Live | Mode::Replay => {
+                limit.saturating_mul(1 + HISTORY).saturating_add(2 * AHEAD)
+            }
+        }
+    }
+
     /// Whether playlists list parts of segments. Players line the tracks of such playlists up by the
     /// times of the fragments, which must be there (rfc8216bis, B.1); by numbers alone they put sound
     /// seconds away from its pictures.

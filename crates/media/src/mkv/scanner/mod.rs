@@ -27,9 +27,10 @@ pub use event::{ClusterStart, Event, Frame};
 use std::collections::VecDeque;
 use std::mem;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 
 use self::gather::Gather;
+use crate::input::Input;
 use crate::limits::Limits;
 use crate::mkv::block::Block;
 use crate::mkv::ebml::{Element, ElementHeader, HEADER_BYTES_MAX, Id};
@@ -42,10 +43,7 @@ use crate::rope::length;
 #[derive(Debug)]
 pub struct Scanner {
     limits: Limits,
-    /// Pushed and not yet read. Its bound is the caller's: poll until `None`, then push.
-    input: VecDeque<Bytes>,
-    /// Offset in the whole input of the next byte to read.
-    position: u64,
+    input: Input,
     state: State,
     document: Document,
     cluster: Option<Cluster>,
@@ -113,8 +111,7 @@ impl Scanner {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            input: VecDeque::new(),
-            position: 0,
+            input: Input::default(),
             state: State::Header { bytes: Vec::new() },
             document: Document::default(),
             cluster: None,
@@ -126,8 +123,8 @@ impl Scanner {
 
     /// Adds the next bytes of the input. Call [`Scanner::poll`] until it returns `None`.
     pub fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() && self.failed.is_none() {
-            self.input.push_back(bytes);
+        if self.failed.is_none() {
+            self.input.push(bytes);
         }
     }
 
@@ -166,7 +163,7 @@ impl Scanner {
         }
         let truncated = |place| Error::Truncated {
             place,
-            offset: self.position,
+            offset: self.input.position(),
         };
         match &self.state {
             State::Header { bytes } if bytes.is_empty() => {}
@@ -178,7 +175,8 @@ impl Scanner {
                 return Err(truncated(*id).into());
             }
         }
-        let is_cut = |cluster: Cluster| cluster.end != u64::MAX && cluster.end > self.position;
+        let is_cut =
+            |cluster: Cluster| cluster.end != u64::MAX && cluster.end > self.input.position();
         if self.cluster.is_some_and(is_cut) {
             return Err(truncated(Id::CLUSTER).into());
         }
@@ -198,7 +196,7 @@ impl Scanner {
     /// How many bytes of the input have been read.
     #[must_use]
     pub fn position(&self) -> u64 {
-        self.position
+        self.input.position()
     }
 
     fn step(&mut self) -> Result<Step, Error> {
@@ -211,40 +209,41 @@ impl Scanner {
 
     fn read_header(&mut self, mut bytes: Vec<u8>) -> Result<Step, Error> {
         if bytes.is_empty() {
-            let position = self.position;
+            let position = self.input.position();
             if self.cluster.is_some_and(|cluster| cluster.end <= position) {
                 // Whatever follows, this one is whole.
                 self.end_cluster();
                 return Ok(Step::Again);
             }
             // Nearly always the header lies in one piece.
-            let Some(front) = self.input.front() else {
+            let Some(front) = self.input.peek() else {
                 return Ok(Step::Starved);
             };
-            if let Some(header) = ElementHeader::read(front, self.position)? {
-                let raw = front.slice(..header.header_bytes.min(front.len()));
-                self.advance(header.header_bytes);
+            if let Some(header) = ElementHeader::read(front, position)?
+                && let Some(raw) = self
+                    .input
+                    .take(u64::try_from(header.header_bytes).unwrap_or(u64::MAX))
+            {
                 return self.start_element(header, &raw).map(|()| Step::Again);
             }
         }
         loop {
-            let start = self.position - length(&bytes);
+            let start = self.input.position() - length(&bytes);
             if let Some(header) = ElementHeader::read(&bytes, start)? {
                 return self.start_element(header, &bytes).map(|()| Step::Again);
             }
             debug_assert!(bytes.len() < HEADER_BYTES_MAX, "no header is longer");
-            let Some(byte) = self.input.front().and_then(|front| front.first().copied()) else {
+            let Some(byte) = self.input.take(1) else {
                 self.state = State::Header { bytes };
                 return Ok(Step::Starved);
             };
-            self.advance(1);
-            bytes.push(byte);
+            bytes.extend_from_slice(&byte);
         }
     }
 
     fn collect(&mut self, id: Id, mut gather: Gather, mut left: u64) -> Result<Step, Error> {
         while left > 0 {
-            let Some(piece) = self.take(left) else {
+            let Some(piece) = self.input.take(left) else {
                 self.state = State::Collect { id, gather, left };
                 return Ok(Step::Starved);
             };
@@ -357,40 +356,13 @@ impl Scanner {
         }
     }
 
-    fn skip(&mut self, id: Id, mut left: u64) -> Step {
-        while left > 0 {
-            let Some(piece) = self.take(left) else {
+    fn skip(&mut self, id: Id, left: u64) -> Step {
+        match self.input.skip(left) {
+            0 => Step::Again,
+            left => {
                 self.state = State::Skip { id, left };
-                return Step::Starved;
-            };
-            left -= length(&piece);
-        }
-        Step::Again
-    }
-
-    /// The next bytes of the input, at most `wanted`, as one slice.
-    fn take(&mut self, wanted: u64) -> Option<Bytes> {
-        let front = self.input.front_mut()?;
-        let count = usize::try_from(wanted)
-            .unwrap_or(usize::MAX)
-            .min(front.len());
-        let piece = front.split_to(count);
-        if front.is_empty() {
-            self.input.pop_front();
-        }
-        self.position += length(&piece);
-        Some(piece)
-    }
-
-    /// Passes over bytes that have been looked at in the first piece.
-    fn advance(&mut self, count: usize) {
-        if let Some(front) = self.input.front_mut() {
-            let count = count.min(front.len());
-            front.advance(count);
-            if front.is_empty() {
-                self.input.pop_front();
+                Step::Starved
             }
-            self.position += u64::try_from(count).unwrap_or(u64::MAX);
         }
     }
 }

@@ -12,15 +12,18 @@ use crate::rope::length;
 impl Scanner {
     /// Decides what to do with an element, by its header alone.
     pub(super) fn start_element(&mut self, header: ElementHeader, raw: &[u8]) -> Result<(), Error> {
-        let start = self.position - length(raw);
+        let start = self.input.position() - length(raw);
         let id = header.id;
         self.leave(id, start);
         if self.document.segment_end.is_none() {
             return self.start_document(header, raw, start);
         }
-        let end = header
-            .bytes
-            .map(|bytes| self.position.checked_add(bytes).unwrap_or(u64::MAX - 1));
+        let end = header.bytes.map(|bytes| {
+            self.input
+                .position()
+                .checked_add(bytes)
+                .unwrap_or(u64::MAX - 1)
+        });
         self.check_end(id, start, end)?;
         match id {
             Id::INFO | Id::TRACKS if self.document.scale.is_none() => {
@@ -127,7 +130,7 @@ impl Scanner {
             Id::SEGMENT if self.document.head.is_some() => {
                 let end = header
                     .bytes
-                    .and_then(|bytes| self.position.checked_add(bytes));
+                    .and_then(|bytes| self.input.position().checked_add(bytes));
                 self.document.segment_end = Some(end.unwrap_or(u64::MAX));
                 self.document.keep(&unknown_segment(header, raw));
             }
