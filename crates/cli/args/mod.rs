@@ -341,7 +341,7 @@ pub(crate) enum Video {
     List(VideoList),
     /// Write a range of time as a playable MP4.
     #[command(
-        after_help = "Examples:\n  afflux video clip cam --from 2026-11-21T10:00:00Z --to 2026-11-21T10:01:00Z -o clip.mp4"
+        after_help = "Examples:\n  afflux video clip cam --from 2026-11-21T10:00:00Z --to 2026-11-21T10:01:00Z -o clip.mp4\n  afflux video clip cam --from 2026-11-21T10:00:02.4Z --to 2026-11-21T10:00:03Z --exact -o moment.mp4"
     )]
     Clip(VideoClip),
     /// Write fragments to the standard output as they arrive, as fragmented MP4.
@@ -413,6 +413,9 @@ pub(crate) struct VideoClip {
     /// The clip ends with the last fragment that starts before this time.
     #[arg(long, value_name = "TIME")]
     pub(crate) to: String,
+    /// Show the range and nothing else, also where it begins or ends within fragments.
+    #[arg(long)]
+    pub(crate) exact: bool,
     /// Whose clock the times are read from.
     #[arg(long, value_enum, default_value_t = Axis::Producer)]
     pub(crate) axis: Axis,

@@ -1,11 +1,14 @@
 //! `afflux video`: create, upload, list, cut, follow; pulling is in [`super::pull`].
 
+use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
 
-use afflux_client::{Client, SessionId, Source, Spool, TimeOrigin, Uploader, UploaderOptions};
+use afflux_client::{
+    Batch, Client, SessionId, Source, Spool, TimeOrigin, Uploader, UploaderOptions,
+};
 use afflux_entry::Kind;
-use afflux_media::{Clip, Init, Limits, StoredFragment, playback};
+use afflux_media::{Clip, Init, Limits, StoredFragment, clip, playback};
 use afflux_types::{Clock, FragmentNumber, ProducerTime, ServerTime, StreamName};
 use afflux_wire::message::{
     self, CreateStream, FragmentSelector, ListFragments, StreamKind, TimeAxis,
@@ -238,15 +241,15 @@ fn as_row(fragment: &message::Fragment) -> Vec<String> {
 
 async fn clip(args: VideoClip) -> Result<ExitCode> {
     let name: StreamName = usage(args.name.parse())?;
-    let (from, to) = (millis(&args.from)?, millis(&args.to)?);
+    let range = millis(&args.from)?..millis(&args.to)?;
     let client = connect(&args.connection).await?;
-    let clip = make_clip(
-        &client,
-        &name,
-        selector(args.axis, Some(from), Some(to), true),
-    )
-    .await?;
-    let Some((clip, fragments)) = clip else {
+    let clip = if args.exact {
+        make_exact_clip(&client, &name, args.axis, range).await?
+    } else {
+        let selector = selector(args.axis, Some(range.start), Some(range.end), true);
+        make_clip(&client, &name, selector).await?
+    };
+    let Some(clip) = clip else {
         bail!(
             "stream {name} has no video from {} to {}",
             args.from,
@@ -255,12 +258,12 @@ async fn clip(args: VideoClip) -> Result<ExitCode> {
     };
     write_clip(&args.out, &clip).await?;
     let mut printer = Printer::new(args.connection.output);
-    let value = json!({ "file": args.out, "fragments": fragments, "bytes": clip.bytes() });
+    let (fragments, bytes) = (clip.fragments(), clip.bytes());
+    let value = json!({ "file": args.out, "fragments": fragments, "bytes": bytes });
     printer.result(&value, || {
         format!(
-            "{} holds {fragments} fragments, {} bytes",
-            args.out.display(),
-            clip.bytes()
+            "{} holds {fragments} fragments, {bytes} bytes",
+            args.out.display()
         )
     })?;
     Ok(ExitCode::SUCCESS)
@@ -271,32 +274,58 @@ pub(crate) async fn make_clip(
     client: &Client,
     stream: &StreamName,
     selector: FragmentSelector,
-) -> Result<Option<(Clip, u64)>> {
+) -> Result<Option<Clip>> {
+    let push =
+        |builder: &mut clip::Builder, _: &Batch, fragment: &StoredFragment| builder.push(fragment);
+    join(client, stream, selector, push).await
+}
+
+/// Fetches what plays in a range of milliseconds and cuts it; `None` if there is nothing.
+async fn make_exact_clip(
+    client: &Client,
+    stream: &StreamName,
+    axis: Axis,
+    range: Range<i64>,
+) -> Result<Option<Clip>> {
+    let reach = clip::reach(&range);
+    let selector = selector(axis, Some(reach.start), Some(reach.end), true);
+    let push = |builder: &mut clip::Builder, batch: &Batch, fragment: &StoredFragment| {
+        let start = match axis {
+            Axis::Producer => fragment.meta().producer_time.as_millis(),
+            Axis::Server => batch.arrival().as_millis(),
+        };
+        builder.push_within(fragment, start, &range)
+    };
+    join(client, stream, selector, push).await
+}
+
+async fn join(
+    client: &Client,
+    stream: &StreamName,
+    selector: FragmentSelector,
+    push: impl Fn(&mut clip::Builder, &Batch, &StoredFragment) -> afflux_media::Result<()>,
+) -> Result<Option<Clip>> {
     let mut fetch = client.fetch_fragments(stream, selector).await?;
-    let mut builder = None;
-    let mut fragments = 0;
+    let mut builder: Option<clip::Builder> = None;
     while let Some(batch) = fetch.next().await? {
+        let has_begun = builder.as_ref().is_some_and(|open| open.fragments() > 0);
         match (batch.kind(), &mut builder) {
-            (Kind::Init, None) => {
+            (Kind::Init, _) if !has_begun => {
                 let init = Init::decode(&batch.body(), &Limits::default())?;
                 builder = Some(Clip::builder(init));
             }
             (Kind::Fragment, Some(builder)) => {
-                builder
-                    .push(&StoredFragment::decode(batch.body())?)
-                    .context(
-                        "a clip has one codec initialisation; cut one for each side of the change",
-                    )?;
-                fragments += 1;
+                push(builder, &batch, &StoredFragment::decode(batch.body())?).context(
+                    "a clip has one codec initialisation; cut one for each side of the change",
+                )?;
             }
             _ => {}
         }
     }
-    let clip = builder
-        .filter(|_| fragments > 0)
-        .map(|builder| builder.finish())
-        .transpose()?;
-    Ok(clip.map(|clip| (clip, fragments)))
+    match builder.map(clip::Builder::finish).transpose() {
+        Err(afflux_media::Error::ClipEmpty) => Ok(None),
+        clip => Ok(clip?),
+    }
 }
 
 /// Writes a clip beside its place and renames it: a file that exists is whole.
@@ -358,7 +387,7 @@ async fn follow(args: VideoTail) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(batch: &afflux_client::Batch, fragment: &StoredFragment) -> Value {
+fn describe(batch: &Batch, fragment: &StoredFragment) -> Value {
     let meta = fragment.meta();
     json!({
         "fragment_number": FragmentNumber::new(batch.position(), batch.arrival()).to_string(),

@@ -6,13 +6,21 @@
 //! and carries nothing that is not for players.
 
 use bytes::{Bytes, BytesMut};
-use mp4_atom::{Elst, ElstEntry, FixedPoint, FourCC, Ftyp, Mdhd, Mvhd, Tkhd};
+use mp4_atom::Tkhd;
 
 use crate::bmff::{Writer, kind};
 use crate::error::{Error, Result};
 use crate::fragment::StoredTrack;
+use crate::head::{self, Brands, Edits, Outline};
 use crate::init::{Init, Track};
 use crate::layout;
+
+/// `ftyp` of an init segment.
+const BRANDS: Brands = Brands {
+    major: *b"iso6",
+    minor: 0,
+    compatible: [*b"iso6", *b"dash", *b"mp41"],
+};
 
 /// The tables that a `stbl` must have: `stts`, `stsc`, `stsz` and `stco` without entries.
 const EMPTY_TABLES: &[u8; 68] = b"\
@@ -29,21 +37,15 @@ const STYP: &[u8; 24] = b"\0\0\0\x18stypmsdh\0\0\0\0msdhiso6";
 /// If the boxes of the track cannot be written again.
 pub fn init(init: &Init, track: &Track) -> Result<Bytes> {
     let mut out = Writer::default();
-    out.atom(&Ftyp {
-        major_brand: FourCC::new(b"iso6"),
-        minor_version: 0,
-        compatible_brands: [b"iso6", b"dash", b"mp41"]
-            .into_iter()
-            .map(FourCC::new)
-            .collect(),
-    })?;
+    BRANDS.write(&mut out)?;
     out.nested(kind::MOOV, |out| {
-        out.atom(&Mvhd {
-            duration: 0,
-            next_track_id: track.id().saturating_add(1),
-            ..init.mvhd.clone()
-        })?;
-        write_track(track, out)?;
+        let tracks = std::iter::once(track);
+        head::write_movie(init, (init.mvhd.timescale, 0), tracks, out)?;
+        let tables = |out: &mut Writer| {
+            out.bytes(EMPTY_TABLES);
+            Ok(())
+        };
+        head::write_track(track, &outline(track), tables, out)?;
         out.nested(kind::MVEX, |out| {
             out.nested(kind::TREX, |out| {
                 out.version_and_flags(0, 0);
@@ -58,53 +60,22 @@ pub fn init(init: &Init, track: &Track) -> Result<Bytes> {
     Ok(out.into_bytes().into())
 }
 
-fn write_track(track: &Track, out: &mut Writer) -> Result<()> {
-    let boxes = &track.boxes;
-    out.nested(kind::TRAK, |out| {
-        out.atom(&Tkhd {
+/// What the track's own edit list says; how long the track is, and is shown, is left open.
+fn outline(track: &Track) -> Outline {
+    let edit = track.edit;
+    Outline {
+        header: Tkhd {
             duration: 0,
             enabled: true,
-            ..boxes.tkhd.clone()
-        })?;
-        if track.edit.delay > 0 || track.edit.media_time > 0 {
-            out.nested(kind::EDTS, |out| out.atom(&edit_list(track)))?;
-        }
-        out.nested(kind::MDIA, |out| {
-            out.atom(&Mdhd {
-                duration: 0,
-                ..boxes.mdhd.clone()
-            })?;
-            out.bytes(&boxes.handler);
-            out.nested(kind::MINF, |out| {
-                out.bytes(boxes.media_header.as_deref().unwrap_or_default());
-                out.bytes(boxes.data_information.as_deref().unwrap_or_default());
-                out.nested(kind::STBL, |out| {
-                    out.bytes(&boxes.descriptions);
-                    out.bytes(EMPTY_TABLES);
-                    Ok(())
-                })
-            })
-        })
-    })
-}
-
-/// What the track's own edit list says; how long it shows is left open.
-fn edit_list(track: &Track) -> Elst {
-    let media_rate = FixedPoint::from(1);
-    let mut entries = Vec::with_capacity(2);
-    if track.edit.delay > 0 {
-        entries.push(ElstEntry {
-            segment_duration: track.edit.delay,
-            media_time: None,
-            media_rate,
-        });
+            ..track.boxes.tkhd.clone()
+        },
+        duration: 0,
+        edits: (edit.delay > 0 || edit.media_time > 0).then_some(Edits {
+            delay: edit.delay,
+            media_time: edit.media_time,
+            shown: 0,
+        }),
     }
-    entries.push(ElstEntry {
-        segment_duration: 0,
-        media_time: Some(track.edit.media_time),
-        media_rate: FixedPoint::from(1),
-    });
-    Elst { entries }
 }
 
 /// The media segment of one track, in pieces: `styp` and `moof`, then the `mdat`, a slice of the log.

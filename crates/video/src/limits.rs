@@ -17,6 +17,9 @@ pub(crate) const CONNECTION_MAX: Duration = Duration::from_secs(45 * 60);
 pub(crate) const IDLE_EVERY: Duration = Duration::from_secs(5);
 /// A connection that was told so many times is closed: 30 seconds, as in the service.
 pub(crate) const IDLE_TIMES: u32 = 6;
+/// For how long a connection may wait for the one before to end: its fragment has ended by then, or it is
+/// closed because it was idle.
+pub(crate) const SEAT_WAIT_MAX: Duration = Duration::from_secs(35);
 /// Fragments of one connection that wait for the disk; nothing is read while so many do.
 pub(crate) const PENDING_MAX: usize = 64;
 /// Acknowledgements of one connection that wait for the client to read them.
@@ -41,7 +44,7 @@ pub(crate) const MEDIA_READ_BYTES: usize = 4 << 20;
 /// How much time one clip may span, as in the service.
 pub(crate) const CLIP_SPAN_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// Fragments of one clip, as in the service.
-pub(crate) const CLIP_FRAGMENTS_MAX: usize = 200;
+pub(crate) const CLIP_FRAGMENTS_MAX: u64 = 200;
 /// Bytes of media of one clip: the service's 100 MB.
 pub(crate) const CLIP_BYTES_MAX: u64 = 100 << 20;
 

@@ -54,6 +54,7 @@ fn times_are_read_in_seconds_with_a_fraction() {
     let range = input.clip_fragment_selector.timestamp_range;
     assert_eq!(range.start_timestamp.as_millis(), 1_511_852_109_126);
     assert_eq!(range.end_timestamp.as_millis(), 1_511_852_110_000);
+    assert_eq!(input.exact, None);
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn put_media_is_read_from_headers() {
         input.producer_start.map(|time| time.as_millis()),
         Some(1_763_740_800_500)
     );
-    assert!(input.acks);
+    assert_eq!(input.acks, Some(true));
     for (headers, code) in [
         (&[("x-amzn-stream-name", "door")][..], Code::Validation),
         (

@@ -14,6 +14,7 @@ const STRING: Shape = Shape::new(Kind::String);
 const INTEGER: Shape = Shape::new(Kind::Integer);
 const LONG: Shape = Shape::new(Kind::Long);
 
+pub(super) const ANY_BOOLEAN: Shape = Shape::new(Kind::Boolean);
 pub(super) const ANY_INTEGER: Shape = INTEGER;
 pub(super) const ANY_TIME: Shape = Shape::new(Kind::Timestamp);
 

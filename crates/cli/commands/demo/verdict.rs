@@ -147,12 +147,13 @@ impl Verdict<'_> {
             return Ok(String::new());
         };
         let clip = video::make_clip(&self.admin, camera, FragmentSelector::default()).await?;
-        let (clip, fragments) = clip.context("the camera's stream is empty")?;
+        let clip = clip.context("the camera's stream is empty")?;
         let path = self.data_dir.join(format!("{camera}.mp4"));
         video::write_clip(&path, &clip).await?;
         Ok(format!(
-            "clip          {} ({fragments} fragments)",
-            path.display()
+            "clip          {} ({} fragments)",
+            path.display(),
+            clip.fragments()
         ))
     }
 }

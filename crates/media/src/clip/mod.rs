@@ -8,19 +8,28 @@
 //! is shown for longer. Where a session ends, a fragment is marked as a discontinuity, time goes
 //! backwards, or a gap is longer than a sample can be shown, the clip goes on without a gap. Then
 //! all tracks move together, by what the track that needs most needs, so that they stay in step.
+//!
+//! # Range
+//! A clip holds whole fragments, or exactly what is shown in a range of time: then it begins with the
+//! key frame that the first picture needs, ends with what the last one needs, and its edit lists show
+//! nothing else.
 
+mod exact;
 mod movie;
 mod table;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use bytes::Bytes;
 
-use self::table::{Chunk, Table};
+use self::exact::Exact;
+pub use self::exact::reach;
+use self::table::{Chunk, Table, can_follow};
 use crate::error::{Error, Result};
-use crate::fragment::StoredFragment;
+use crate::fragment::{Meta, StoredFragment};
 use crate::init::{Init, InitId};
-use crate::moof::TrackFragment;
+use crate::moof::{Sample, TrackFragment};
 use crate::rope::length;
 
 /// What a clip may grow to. The tables take about 16 bytes of memory for each sample, and the
@@ -58,8 +67,11 @@ pub struct Builder {
     media: Vec<Bytes>,
     media_bytes: u64,
     samples: u64,
+    fragments: u64,
     session_id: Option<u128>,
     shift: Shift,
+    /// What is shown, if that is not all.
+    exact: Option<Exact>,
 }
 
 /// How far the times of fragments are moved, as a fraction of a second.
@@ -102,11 +114,103 @@ impl Builder {
         is_alike
     }
 
+    /// How many fragments the clip has something of so far.
+    #[must_use]
+    pub fn fragments(&self) -> u64 {
+        self.fragments
+    }
+
     /// Adds the next fragment. After an error the clip is as it was, and can be finished.
     ///
     /// # Errors
     /// If the fragment needs another init, is damaged, or makes the clip too large.
     pub fn push(&mut self, fragment: &StoredFragment) -> Result<()> {
+        let parts = self.parse(fragment)?;
+        if !self.goes_on(fragment.meta(), &parts) {
+            self.shift = self.close_up(&parts);
+        }
+        self.session_id = Some(fragment.meta().session_id);
+        self.append(parts);
+        Ok(())
+    }
+
+    /// Adds what is needed of the next fragment, which starts at `start`, to show `range` and nothing
+    /// else. All fragments of a clip have one range, and [`reach`] says which to try: those that are
+    /// not needed add nothing.
+    ///
+    /// The clip begins at the start of the range, or with the first sample behind it, and ends at the
+    /// end of the range, or where the last sample before it ends.
+    ///
+    /// # Units
+    /// Milliseconds, on any axis. A fragment starts when its first picture is shown, without pictures
+    /// when its first track does, and in Matroska at the time of its Cluster.
+    ///
+    /// # Errors
+    /// As [`Builder::push`].
+    pub fn push_within(
+        &mut self,
+        fragment: &StoredFragment,
+        start: i64,
+        range: &Range<i64>,
+    ) -> Result<()> {
+        let window = range.start.saturating_sub(start)..range.end.saturating_sub(start);
+        if exact::is_behind(&window) {
+            return Ok(());
+        }
+        let parts = match self.parse(fragment) {
+            // Whatever the codec is behind the range.
+            Err(Error::InitChanged { .. }) if window.end <= 0 => return Ok(()),
+            parts => parts?,
+        };
+        let meta = fragment.meta();
+        let goes_on = self.goes_on(meta, &parts);
+        let exact = self.exact.take();
+        let mut exact = exact.unwrap_or_else(|| Exact::new(&self.init, &self.limits.fragment));
+        if !goes_on {
+            exact.break_off();
+            self.shift = self.close_up(&parts);
+        }
+        self.session_id = Some(meta.session_id);
+        let reference = meta.reference().map(|track| track.track_id);
+        let stored = fragment.tracks();
+        let placed = stored
+            .zip(&parts)
+            .find(|(_, part)| Some(part.track.track_id) == reference);
+        if let Some((stored, part)) = placed {
+            exact.place(part, stored.cluster_lead(), &window);
+        }
+        let needed = exact.push(parts);
+        self.append_within(&exact, needed);
+        self.exact = Some(exact);
+        Ok(())
+    }
+
+    /// Writes the tables.
+    ///
+    /// # Errors
+    /// If there are no fragments, or the tables do not fit an MP4.
+    pub fn finish(mut self) -> Result<Clip> {
+        if let Some(mut exact) = self.exact.take() {
+            let needed = exact.finish();
+            self.append_within(&exact, needed);
+        }
+        if !self.tables.iter().any(Table::is_shown) {
+            return Err(Error::ClipEmpty);
+        }
+        let head = movie::head(&self.init, &self.tables, self.media_bytes)?;
+        let bytes = length(&head) + self.media_bytes;
+        let mut pieces = Vec::with_capacity(self.media.len() + 1);
+        pieces.push(head);
+        pieces.extend(self.media);
+        Ok(Clip {
+            pieces,
+            bytes,
+            fragments: self.fragments,
+        })
+    }
+
+    /// The samples of a fragment, if the clip may take them.
+    fn parse(&self, fragment: &StoredFragment) -> Result<Vec<Part>> {
         let meta = fragment.meta();
         if meta.init_id != self.init.id() && !self.alike.contains(&meta.init_id) {
             return Err(Error::InitChanged {
@@ -116,6 +220,10 @@ impl Builder {
         }
         let mut parts = Vec::with_capacity(meta.tracks.len());
         let (mut bytes, mut samples) = (self.media_bytes, self.samples);
+        for part in self.exact.iter().flat_map(Exact::pending) {
+            bytes = bytes.saturating_add(part.track.bytes);
+            samples = samples.saturating_add(part.samples());
+        }
         for track in fragment.tracks() {
             let track_id = track.meta().track_id;
             let i = self
@@ -144,13 +252,37 @@ impl Builder {
         if samples > limit {
             return Err(Error::ClipTooManySamples { samples, limit });
         }
+        Ok(parts)
+    }
+
+    /// Whether a fragment continues what came, perhaps after a gap.
+    fn goes_on(&self, meta: &Meta, parts: &[Part]) -> bool {
         let is_new_session = self.session_id.is_some_and(|id| id != meta.session_id);
-        if is_new_session || meta.flags.is_discontinuity() || !self.fits(&parts) {
-            self.shift = self.close_up(&parts);
-        }
-        self.session_id = Some(meta.session_id);
+        !is_new_session && !meta.flags.is_discontinuity() && self.fits(parts)
+    }
+
+    /// Whether every track can go on at the times that the fragment has.
+    fn fits(&self, parts: &[Part]) -> bool {
+        let pending = |table| {
+            let pending = self.exact.iter().flat_map(Exact::pending);
+            pending.filter(|part| part.table == table).last()
+        };
+        parts.iter().all(|part| {
+            let start = i128::from(part.track.base_decode_time);
+            if let Some(before) = pending(part.table) {
+                return before.can_continue_at(start);
+            }
+            self.tables.get(part.table).is_none_or(|table| {
+                table.can_continue_at(start + self.shift.ticks(table.timescale))
+            })
+        })
+    }
+
+    fn append(&mut self, parts: Vec<Part>) {
+        self.fragments += u64::from(!parts.is_empty());
         for part in parts {
             let offset = self.media_bytes;
+            self.samples += part.samples();
             self.media_bytes += length(&part.data);
             self.media.push(part.data);
             if let Some(table) = self.tables.get_mut(part.table) {
@@ -163,34 +295,23 @@ impl Builder {
                 });
             }
         }
-        self.samples = samples;
-        Ok(())
     }
 
-    /// Writes the tables.
-    ///
-    /// # Errors
-    /// If there are no fragments, or the tables do not fit an MP4.
-    pub fn finish(self) -> Result<Clip> {
-        if self.samples == 0 {
-            return Err(Error::ClipEmpty);
+    /// Adds what is needed for a range, which may reach further with it.
+    fn append_within(&mut self, exact: &Exact, needed: Vec<Vec<Part>>) {
+        let has_more = needed.iter().any(|parts| !parts.is_empty());
+        needed.into_iter().for_each(|parts| self.append(parts));
+        if !has_more {
+            return;
         }
-        let head = movie::head(&self.init, &self.tables, self.media_bytes)?;
-        let bytes = length(&head) + self.media_bytes;
-        let mut pieces = Vec::with_capacity(self.media.len() + 1);
-        pieces.push(head);
-        pieces.extend(self.media);
-        Ok(Clip { pieces, bytes })
-    }
-
-    /// Whether every track can go on at the times that the fragment has.
-    fn fits(&self, parts: &[Part]) -> bool {
-        parts.iter().all(|part| {
-            self.tables.get(part.table).is_none_or(|table| {
-                let start = i128::from(part.track.base_decode_time);
-                table.can_continue_at(start + self.shift.ticks(table.timescale))
-            })
-        })
+        for (i, table) in self.tables.iter_mut().enumerate() {
+            if let Some(bounds) = exact.bounds(i) {
+                let shift = self.shift.ticks(table.timescale);
+                let start = table.range.as_ref().map(|range| range.start);
+                let start = start.unwrap_or(bounds.start + shift);
+                table.range = Some(start..bounds.end + shift);
+            }
+        }
     }
 
     /// The smallest shift that puts each track of the fragment at or after its end in the clip.
@@ -210,6 +331,7 @@ impl Builder {
 }
 
 /// One track of a fragment that is being added.
+#[derive(Debug)]
 struct Part {
     /// Index of its table.
     table: usize,
@@ -217,11 +339,62 @@ struct Part {
     data: Bytes,
 }
 
+impl Part {
+    fn samples(&self) -> u64 {
+        u64::try_from(self.track.samples.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The samples in the order of decoding, and when they are shown.
+    fn shown(&self) -> impl Iterator<Item = (i128, &Sample)> {
+        let mut decoded = i128::from(self.track.base_decode_time);
+        self.track.samples.iter().map(move |sample| {
+            let shown = decoded + i128::from(sample.composition);
+            decoded += i128::from(sample.duration);
+            (shown, sample)
+        })
+    }
+
+    /// Whether a sample may be decoded at `start`, after the last one.
+    fn can_continue_at(&self, start: i128) -> bool {
+        let last = self.track.samples.last().map_or(0, |last| last.duration);
+        let end = i128::from(self.track.base_decode_time) + i128::from(self.track.duration);
+        can_follow(end - i128::from(last), last, start)
+    }
+
+    /// Keeps the first samples, and returns the others.
+    fn split_off(&mut self, count: usize) -> Self {
+        let track = &mut self.track;
+        let samples = track.samples.split_off(count.min(track.samples.len()));
+        let duration = |sample: &Sample| u64::from(sample.duration);
+        let duration = track.samples.iter().map(duration).sum();
+        let bytes = |sample: &Sample| u64::from(sample.size);
+        let bytes = track.samples.iter().map(bytes).sum();
+        let rest = TrackFragment {
+            track_id: track.track_id,
+            description_index: track.description_index,
+            base: track.base,
+            base_decode_time: track.base_decode_time + duration,
+            runs: Vec::new(),
+            samples,
+            duration: track.duration - duration,
+            bytes: track.bytes - bytes,
+        };
+        (track.duration, track.bytes) = (duration, bytes);
+        let at = usize::try_from(bytes).unwrap_or(usize::MAX);
+        Self {
+            table: self.table,
+            track: rest,
+            data: self.data.split_off(at.min(self.data.len())),
+        }
+    }
+}
+
 /// A progressive MP4 file in pieces: the tables, then slices of the fragments.
 #[derive(Clone, Debug)]
 pub struct Clip {
     pieces: Vec<Bytes>,
     bytes: u64,
+    fragments: u64,
 }
 
 impl Clip {
@@ -237,11 +410,13 @@ impl Clip {
             media: Vec::new(),
             media_bytes: 0,
             samples: 0,
+            fragments: 0,
             session_id: None,
             shift: Shift {
                 ticks: 0,
                 timescale: 1,
             },
+            exact: None,
         }
     }
 
@@ -249,6 +424,12 @@ impl Clip {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// How many fragments the clip has something of.
+    #[must_use]
+    pub fn fragments(&self) -> u64 {
+        self.fragments
     }
 
     /// The file in pieces, in order.

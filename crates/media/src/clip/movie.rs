@@ -2,19 +2,22 @@
 //!
 //! Composition offsets are written without a sign, and an edit list takes back what that adds:
 //! every player knows this form. The edit list also keeps the tracks in step when one starts later
-//! than the other, and hides what the init's own edit list hid.
-
-use mp4_atom::{
-    Co64, Ctts, CttsEntry, Elst, ElstEntry, FixedPoint, FourCC, Ftyp, Mdhd, Mvhd, Stco, Stsc, Stss,
-    Stsz, StszSamples, Stts, Tkhd,
-};
+//! than the other, and hides what the init's own edit list hid and what lies outside of a range.
 
 use bytes::Bytes;
+use mp4_atom::{Co64, Ctts, CttsEntry, Stco, Stsc, Stss, Stsz, StszSamples, Stts, Tkhd};
 
 use super::table::{Table, push_run};
 use crate::bmff::{HEADER_BYTES, LARGE_HEADER_BYTES, Writer, kind};
 use crate::error::{Error, Result};
+use crate::head::{self, Brands, Edits, Outline};
 use crate::init::{Init, Track, TrackKind};
+
+const BRANDS: Brands = Brands {
+    major: *b"isom",
+    minor: 0x200,
+    compatible: [*b"isom", *b"iso2", *b"mp41"],
+};
 
 /// Writes the front of a file with `media_bytes` of media.
 pub(super) fn head(init: &Init, tables: &[Table], media_bytes: u64) -> Result<Bytes> {
@@ -64,17 +67,51 @@ struct Plan<'a> {
     movie_timescale: u32,
 }
 
-/// Puts the tracks that have samples on one axis.
+impl Plan<'_> {
+    /// Ticks of the movie until the track ends.
+    fn duration_in_movie(&self) -> u64 {
+        self.delay.saturating_add(self.shown_in_movie)
+    }
+
+    fn outline(&self) -> Outline {
+        let is_edited = self.delay > 0 || self.media_time > 0 || self.shown < self.duration;
+        Outline {
+            header: Tkhd {
+                duration: self.duration_in_movie(),
+                ..self.track.boxes.tkhd.clone()
+            },
+            duration: self.duration,
+            edits: is_edited.then_some(Edits {
+                delay: self.delay,
+                media_time: self.media_time,
+                shown: self.shown_in_movie,
+            }),
+        }
+    }
+}
+
+/// Puts the tracks that are shown on one axis.
 fn plan<'a>(init: &'a Init, tables: &'a [Table]) -> Vec<Plan<'a>> {
     let used = || {
         init.tracks()
             .iter()
             .zip(tables)
-            .filter(|(_, table)| table.end().is_some())
+            .filter(|(_, table)| table.is_shown())
     };
     let reference = used().find(|(track, _)| track.kind() == TrackKind::Video);
     let reference = reference.or_else(|| used().next());
     let movie_timescale = reference.map_or(1_000, |(track, _)| track.timescale());
+    // When something of a track is shown, in ticks of the movie.
+    let at = |track: &Track, ticks: i128| {
+        let edit = track.edit;
+        let hidden = i128::from(edit.media_time);
+        let delay = i128::from(edit.delay);
+        scale(ticks - hidden, track.timescale(), movie_timescale, false)
+            + scale(delay, init.mvhd.timescale.max(1), movie_timescale, false)
+    };
+    // Rounded for each track alone, one start of a range would be two.
+    let earliest =
+        reference.and_then(|(track, table)| Some(at(track, table.range.as_ref()?.start)));
     // What the init's edit list hides stays hidden: the first tick that is shown, from the first
     // decoding, and when that is, in ticks of the movie.
     let starts: Vec<(i128, i128)> = used()
@@ -85,19 +122,11 @@ fn plan<'a>(init: &'a Init, tables: &'a [Table]) -> Vec<Plan<'a>> {
                 .shown()
                 .map_or(0, |(first, _)| first)
                 .max(hidden - origin);
-            let delay = scale(
-                i128::from(track.edit.delay),
-                init.mvhd.timescale.max(1),
-                movie_timescale,
-                false,
-            );
-            let start = scale(
-                origin + first - hidden,
-                track.timescale(),
-                movie_timescale,
-                false,
-            );
-            (first, start + delay)
+            let start = at(track, origin + first);
+            (
+                first,
+                earliest.map_or(start, |earliest| start.max(earliest)),
+            )
         })
         .collect();
     let zero = starts.iter().map(|(_, start)| *start).min().unwrap_or(0);
@@ -130,7 +159,7 @@ fn plan<'a>(init: &'a Init, tables: &'a [Table]) -> Vec<Plan<'a>> {
 }
 
 /// Ticks of one timescale in another.
-fn scale(ticks: i128, from: u32, to: u32, up: bool) -> i128 {
+pub(super) fn scale(ticks: i128, from: u32, to: u32, up: bool) -> i128 {
     let scaled = ticks * i128::from(to);
     let from = i128::from(from.max(1));
     if up {
@@ -146,28 +175,16 @@ fn narrow(ticks: i128) -> u64 {
 
 fn write(init: &Init, tracks: &[Plan<'_>], media_bytes: u64, places: Places) -> Result<Vec<u8>> {
     let mut out = Writer::default();
-    out.atom(&Ftyp {
-        major_brand: FourCC::new(b"isom"),
-        minor_version: 0x200,
-        compatible_brands: [b"isom", b"iso2", b"mp41"]
-            .into_iter()
-            .map(FourCC::new)
-            .collect(),
-    })?;
+    BRANDS.write(&mut out)?;
     out.nested(kind::MOOV, |out| {
-        let total = |plan: &Plan<'_>| plan.delay.saturating_add(plan.shown_in_movie);
-        out.atom(&Mvhd {
-            timescale: tracks.first().map_or(1_000, |plan| plan.movie_timescale),
-            duration: tracks.iter().map(total).max().unwrap_or(0),
-            next_track_id: tracks
-                .iter()
-                .map(|plan| plan.track.id())
-                .max()
-                .unwrap_or(0)
-                .saturating_add(1),
-            ..init.mvhd.clone()
-        })?;
-        tracks.iter().try_for_each(|plan| track(plan, places, out))
+        let timescale = tracks.first().map_or(1_000, |plan| plan.movie_timescale);
+        let duration = tracks.iter().map(Plan::duration_in_movie).max();
+        let listed = tracks.iter().map(|plan| plan.track);
+        head::write_movie(init, (timescale, duration.unwrap_or(0)), listed, out)?;
+        tracks.iter().try_for_each(|plan| {
+            let tables = |out: &mut Writer| sample_table(plan, places, out);
+            head::write_track(plan.track, &plan.outline(), tables, out)
+        })
     })?;
     let bytes = media_bytes.saturating_add(HEADER_BYTES);
     match u32::try_from(bytes) {
@@ -184,52 +201,8 @@ fn write(init: &Init, tracks: &[Plan<'_>], media_bytes: u64, places: Places) -> 
     Ok(out.into_bytes())
 }
 
-fn track(plan: &Plan<'_>, places: Places, out: &mut Writer) -> Result<()> {
-    let boxes = &plan.track.boxes;
-    out.nested(kind::TRAK, |out| {
-        out.atom(&Tkhd {
-            duration: plan.delay.saturating_add(plan.shown_in_movie),
-            ..boxes.tkhd.clone()
-        })?;
-        if plan.delay > 0 || plan.media_time > 0 || plan.shown < plan.duration {
-            out.nested(kind::EDTS, |out| out.atom(&edit_list(plan)))?;
-        }
-        out.nested(kind::MDIA, |out| {
-            out.atom(&Mdhd {
-                duration: plan.duration,
-                ..boxes.mdhd.clone()
-            })?;
-            out.bytes(&boxes.handler);
-            out.nested(kind::MINF, |out| {
-                out.bytes(boxes.media_header.as_deref().unwrap_or_default());
-                out.bytes(boxes.data_information.as_deref().unwrap_or_default());
-                out.nested(kind::STBL, |out| sample_table(plan, places, out))
-            })
-        })
-    })
-}
-
-fn edit_list(plan: &Plan<'_>) -> Elst {
-    let normal = FixedPoint::from(1);
-    let mut entries = Vec::with_capacity(2);
-    if plan.delay > 0 {
-        entries.push(ElstEntry {
-            segment_duration: plan.delay,
-            media_time: None,
-            media_rate: normal,
-        });
-    }
-    entries.push(ElstEntry {
-        segment_duration: plan.shown_in_movie,
-        media_time: Some(plan.media_time),
-        media_rate: normal,
-    });
-    Elst { entries }
-}
-
 fn sample_table(plan: &Plan<'_>, places: Places, out: &mut Writer) -> Result<()> {
     let table = plan.table;
-    out.bytes(&plan.track.boxes.descriptions);
     let mut durations = table.stts.clone();
     push_run(&mut durations, table.last_duration());
     out.atom(&Stts { entries: durations })?;

@@ -3,6 +3,8 @@
 //! Times are in ticks of the track, on the clip's own axis: the fragments' times after the clip's
 //! shift. They are wide enough that no sum of what a file can say overflows.
 
+use std::ops::Range;
+
 use mp4_atom::{StscEntry, SttsEntry};
 
 use crate::init::Track;
@@ -22,6 +24,8 @@ pub(super) struct Table {
     /// Where each chunk starts in the media.
     pub(super) chunks: Vec<u64>,
     pub(super) stsc: Vec<StscEntry>,
+    /// What may be shown, if that is not all.
+    pub(super) range: Option<Range<i128>>,
     state: Option<State>,
 }
 
@@ -58,6 +62,7 @@ impl Table {
             sizes: Vec::new(),
             chunks: Vec::new(),
             stsc: Vec::new(),
+            range: None,
             state: None,
         }
     }
@@ -101,11 +106,8 @@ impl Table {
 
     /// Whether a sample may be decoded at `start`, after the last one.
     pub(super) fn can_continue_at(&self, start: i128) -> bool {
-        self.state.is_none_or(|state| {
-            let since = start - state.last;
-            // A last sample without a duration allows another at its own time.
-            since >= i128::from(state.last_duration.min(1)) && since <= i128::from(u32::MAX)
-        })
+        self.state
+            .is_none_or(|state| can_follow(state.last, state.last_duration, start))
     }
 
     /// When the last sample ends, if there is one.
@@ -121,7 +123,20 @@ impl Table {
 
     /// From when to when something is shown, counted from the first decoding.
     pub(super) fn shown(&self) -> Option<(i128, i128)> {
-        self.state.map(|state| state.shown)
+        let State { origin, shown, .. } = self.state?;
+        Some(match &self.range {
+            Some(range) => (
+                shown.0.max(range.start - origin),
+                shown.1.min(range.end - origin),
+            ),
+            None => shown,
+        })
+    }
+
+    /// Whether anything of the track is shown.
+    pub(super) fn is_shown(&self) -> bool {
+        self.shown()
+            .is_some_and(|(first, last)| first < last || self.range.is_none())
     }
 
     /// The duration of the last sample, which `stts` does not have.
@@ -160,6 +175,13 @@ impl Table {
             });
         }
     }
+}
+
+/// Whether a sample may be decoded at `start` after one that is decoded at `last`.
+pub(super) fn can_follow(last: i128, duration: u32, start: i128) -> bool {
+    let since = start - last;
+    // A last sample without a duration allows another at its own time.
+    since >= i128::from(duration.min(1)) && since <= i128::from(u32::MAX)
 }
 
 /// Adds a duration to the runs of equal durations.

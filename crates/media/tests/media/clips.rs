@@ -8,10 +8,10 @@ use mp4::Mp4Reader;
 
 use crate::support::{ALL, CAMERA, H264, H264_AAC, HEVC, facts, is_slice_of, split, store, stored};
 
-type Reader = Mp4Reader<std::io::Cursor<Vec<u8>>>;
+pub(crate) type Reader = Mp4Reader<std::io::Cursor<Vec<u8>>>;
 
 /// Reads a clip with the `mp4` crate.
-fn open(clip: Clip) -> Reader {
+pub(crate) fn open(clip: Clip) -> Reader {
     let bytes = clip.bytes();
     let file: Vec<u8> = clip.into_iter().collect::<Vec<Bytes>>().concat();
     assert_eq!(file.len() as u64, bytes, "the clip knows its size");

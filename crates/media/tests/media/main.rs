@@ -3,6 +3,7 @@
 
 mod broken; // uploads that fail
 mod clips; // progressive files, read by an independent parser
+mod exact; // the same of exactly a range
 mod fragments; // the stored form, and every way in which a moof can lie
 mod hostile; // nothing panics, whatever the bytes
 mod inits; // what is known of the tracks

@@ -3,13 +3,16 @@
 //! # Shape
 //! Whole fragments in the order in which they arrived, the first 200 or 100 MB as in the service: what
 //! is more ends the clip. So does a change of the codecs, because one file has one initialisation.
+//!
+//! Beyond the service, a clip may show exactly its range: then its end does not belong to it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use afflux_aws::video::input::GetClipInput;
 use afflux_aws::video::{Code, Error};
 use afflux_engine::Shard;
-use afflux_media::clip::{Builder, Limits};
+use afflux_media::clip::{self, Builder, Limits};
 use afflux_media::{Clip, Init, StoredFragment, Track, TrackKind};
 
 use crate::context::{Context, service_error};
@@ -23,6 +26,8 @@ pub(crate) async fn get_clip(ctx: &Arc<Context>, input: GetClipInput) -> Result<
     let known = ctx.readable(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
     let selector = list::between(&input.clip_fragment_selector)?;
     check_span(&selector)?;
+    // The selector holds its end.
+    let range = selector.from..selector.to.saturating_sub(1);
     let shard = library::open(ctx, &known.stream.name).await?;
     let cutter = Cutter {
         recording: ctx.library.of(&known.stream.name),
@@ -31,6 +36,7 @@ pub(crate) async fn get_clip(ctx: &Arc<Context>, input: GetClipInput) -> Result<
             ..Limits::default()
         },
         shard,
+        exact: input.exact.unwrap_or(false).then_some(range),
     };
     let clip = cutter.cut(selector).await?;
     Ok(Media {
@@ -57,21 +63,28 @@ struct Cutter {
     shard: Shard,
     recording: Arc<Recording>,
     limits: Limits,
+    /// What is shown, in milliseconds, if that is not whole fragments.
+    exact: Option<Range<i64>>,
 }
 
 impl Cutter {
-    async fn cut(&self, selector: Selector) -> Result<Clip, Error> {
+    async fn cut(&self, mut selector: Selector) -> Result<Clip, Error> {
+        if let Some(range) = &self.exact {
+            let reach = clip::reach(range);
+            (selector.from, selector.to) = (reach.start, reach.end);
+            selector.cover_start = true;
+        }
         let search = self
             .recording
             .search(&self.shard, selector, Default::default());
         let mut search = search.await.map_err(|error| service_error(&error))?;
         let mut builder: Option<Builder> = None;
         let mut needed = None;
-        let mut fragments = 0;
         while let Some(found) = search.next().await.map_err(|error| service_error(&error))? {
             if needed.replace(found.meta.init_id) != Some(found.meta.init_id) {
                 let init = self.init(&found).await?;
-                match builder.as_mut().map(|open| open.accept(&init)) {
+                let open = builder.as_mut().filter(|open| open.fragments() > 0);
+                match open.map(|open| open.accept(&init)) {
                     Some(true) => {}
                     Some(false) => break,
                     None => builder = Some(self.start(init)?),
@@ -82,15 +95,22 @@ impl Cutter {
             };
             let fragment = StoredFragment::decode(found.entry.body());
             let fragment = fragment.map_err(|error| service_error(&error.into()))?;
-            match open.push(&fragment) {
-                Ok(()) => fragments += 1,
+            let pushed = match (&self.exact, found.entry.header.stamp) {
+                (Some(range), Some(stamp)) => {
+                    let start = selector.axis.start_ms(&found.meta, stamp.arrival);
+                    open.push_within(&fragment, start, range)
+                }
+                _ => open.push(&fragment),
+            };
+            match pushed {
+                Ok(()) => {}
                 Err(
                     afflux_media::Error::ClipTooLarge { .. }
                     | afflux_media::Error::ClipTooManySamples { .. },
                 ) => break,
                 Err(error) => return Err(Error::new(Code::InvalidMediaFrame, error.to_string())),
             }
-            if fragments >= CLIP_FRAGMENTS_MAX {
+            if open.fragments() >= CLIP_FRAGMENTS_MAX {
                 break;
             }
         }

@@ -19,6 +19,14 @@ fn ask(from: u64, to: u64) -> GetClipInput {
                 end_timestamp: time(to),
             },
         },
+        exact: None,
+    }
+}
+
+fn ask_exact(from: u64, to: u64) -> GetClipInput {
+    GetClipInput {
+        exact: Some(true),
+        ..ask(from, to)
     }
 }
 
@@ -106,4 +114,33 @@ async fn a_clip_holds_two_hundred_fragments_and_no_more() {
     assert_eq!(bytes(1, 203).await, full);
     assert_eq!(bytes(4, 203).await, full);
     assert!(bytes(5, 203).await < full);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exact_clip_shows_its_range_and_no_more() {
+    let house = House::new().await;
+    let sent = of_kind(&house.put(KVSSINK).await, "PERSISTED");
+    let start = sent[1].0;
+    let length = async |input| {
+        let answer = get_clip(&house.ctx, input).await;
+        answer.map(|media| media.length.unwrap())
+    };
+    let whole = length(ask(start, start + 60_000)).await.unwrap();
+    let some = length(ask_exact(start, start + 500)).await.unwrap();
+    assert!(some < whole / 2, "{some} of {whole} bytes");
+    // Between two fragments, where whole fragments would be none or too many.
+    let between = length(ask_exact(start - 300, start + 100)).await.unwrap();
+    assert!(some < between, "the group of pictures before is needed");
+    assert!(length(ask(start - 300, start - 100)).await.is_err());
+    length(ask_exact(start - 300, start - 100)).await.unwrap();
+    for nothing in [
+        ask_exact(start, start),
+        ask_exact(start + 60_000, start + 90_000),
+    ] {
+        let refused = length(nothing).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceNotFound);
+    }
+    let day = 24 * 3_600_000;
+    let refused = length(ask_exact(start, start + day + 1)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
 }

@@ -6,11 +6,11 @@ use afflux_types::ServerTime;
 
 use crate::macros::input;
 use crate::video::values::{
-    ANY_INTEGER, ANY_TIME, ARN_SHAPE, CONTINUATION_SHAPE, ContainerFormat, DiscontinuityMode,
-    Display, EXPIRES_SHAPE, FORMAT_CONFIG_SHAPE, FRAGMENT_NUMBER_SHAPE, FRAGMENT_NUMBERS_SHAPE,
-    FRAGMENT_PAGE_SHAPE, Format, FragmentSelectorType, HEIGHT_SHAPE, IMAGE_PAGE_SHAPE,
-    MEDIA_ARN_SHAPE, MEDIA_TOKEN_SHAPE, PLAYLIST_SHAPE, PlaybackMode, STREAM_NAME_SHAPE,
-    StartSelectorType, TAGS_SHAPE, WIDTH_SHAPE,
+    ANY_BOOLEAN, ANY_INTEGER, ANY_TIME, ARN_SHAPE, CONTINUATION_SHAPE, ContainerFormat,
+    DiscontinuityMode, Display, EXPIRES_SHAPE, FORMAT_CONFIG_SHAPE, FRAGMENT_NUMBER_SHAPE,
+    FRAGMENT_NUMBERS_SHAPE, FRAGMENT_PAGE_SHAPE, Format, FragmentSelectorType, HEIGHT_SHAPE,
+    IMAGE_PAGE_SHAPE, MEDIA_ARN_SHAPE, MEDIA_TOKEN_SHAPE, PLAYLIST_SHAPE, PlaybackMode,
+    STREAM_NAME_SHAPE, StartSelectorType, TAGS_SHAPE, WIDTH_SHAPE,
 };
 
 input! {
@@ -68,6 +68,8 @@ input! {
         stream_arn: Option<String> = "StreamARN" is ARN_SHAPE,
         /// Which fragments.
         clip_fragment_selector: FragmentSelector = "ClipFragmentSelector" is FragmentSelector::SHAPE,
+        /// Whether exactly the range is shown, and not whole fragments; not in the service's model.
+        exact: Option<bool> = "Exact" is ANY_BOOLEAN,
     }
 }
 
