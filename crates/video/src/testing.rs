@@ -129,7 +129,7 @@ pub(crate) fn input(stream: &str, start: Option<i64>) -> PutMediaInput {
             None => FragmentTimecodeType::Absolute,
         },
         producer_start: start.map(ProducerTime::from_millis),
-        acks: true,
+        acks: None,
     }
 }
 

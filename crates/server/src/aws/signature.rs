@@ -1,8 +1,16 @@
 //! Who signed a request.
 
 use afflux_aws::sigv4::{self, Claim, Payload, Scope, Secret};
+use hyper::Version;
 
 use super::{Asked, Body, Caller};
+
+/// Headers of a connection, which HTTP/2 does not have. The AWS SDK for C signs them for `PutMedia`
+/// before libcurl agrees on HTTP/2 and leaves them out.
+const CONNECTION: [(&str, &[u8]); 2] = [
+    ("connection", b"keep-alive"),
+    ("transfer-encoding", b"chunked"),
+];
 
 /// Finds out who signed a request. If nobody needs to prove anything, every signature passes, and none.
 ///
@@ -28,6 +36,9 @@ pub(super) fn verify(
         if !head.headers.contains_key(hyper::header::HOST) {
             headers.push(("host", authority));
         }
+    }
+    if head.version == Version::HTTP_2 {
+        headers.extend(CONNECTION);
     }
     let request = sigv4::Request {
         method: head.method.as_str(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use afflux_aws::document::Format;
 use afflux_aws::video::input::PutMediaInput;
@@ -9,12 +10,13 @@ use afflux_aws::video::{Class, Code, Error, Operation, Request};
 use afflux_engine::Engine;
 use afflux_types::{Clock, Result};
 use afflux_video::library::Library;
-use afflux_video::{Acks, Media, Options, Pieces, SessionAnswer, Upload, Video};
+use afflux_video::{Acks, Media, Options, Pieces, SessionAnswer, Source, Upload, Video};
 use bytes::Bytes;
-use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
+use hyper::{Method, Version};
 use tokio::task::AbortHandle;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::kinesis::place;
 use super::service::{
@@ -30,6 +32,11 @@ const ERROR_TYPES: [HeaderName; 2] = [
     HeaderName::from_static("x-amzn-errortype"),
     HeaderName::from_static("x-amz-errortype"),
 ];
+/// How far apart acknowledgments go out over HTTP/2, and the end after them.
+///
+/// The AWS SDK for C hears only the first of those that libcurl hands it at once, and waits for the others
+/// until it gives up. Over HTTP/1.1 libcurl keeps chunks apart; over HTTP/2 it joins what it reads at once.
+const ACKS_APART: Duration = Duration::from_millis(10);
 /// Where players go, with the token of their session.
 const PLAYERS: [&str; 2] = ["/hls/v1/", "/dash/v1/"];
 
@@ -80,11 +87,16 @@ impl Adapter {
                 let (name, arn) = (input.stream_name.as_deref(), input.stream_arn.as_deref());
                 let resource = self.resource(call.caller.is_bound(), name, arn)?;
                 let video = self.0.clone();
+                let version = call.head.version;
                 let run = async move {
                     match video.put_media(input).await {
                         Ok((upload, acks)) => {
                             body.invite().await;
-                            take(body, upload, acks)
+                            let lines = match version {
+                                Version::HTTP_2 => Pieces::new(Apart::new(Lines(acks), ACKS_APART)),
+                                _ => Pieces::new(Lines(acks)),
+                            };
+                            take(body, upload, lines)
                         }
                         Err(said) => error(&said),
                     }
@@ -183,7 +195,7 @@ impl Service for Adapter {
 }
 
 /// Takes the body of `PutMedia` while its acknowledgments go out.
-fn take(mut body: Arriving, mut upload: Upload, acks: Acks) -> Answer {
+fn take(mut body: Arriving, mut upload: Upload, acks: Pieces) -> Answer {
     let taking = tokio::spawn(async move {
         loop {
             match body.next().await {
@@ -202,7 +214,7 @@ fn take(mut body: Arriving, mut upload: Upload, acks: Acks) -> Answer {
         }
     });
     let acknowledged = Acknowledged {
-        acks: Pieces::new(Source(acks)),
+        acks,
         taking: taking.abort_handle(),
     };
     Answer::frames(JSON, Box::new(acknowledged))
@@ -225,11 +237,33 @@ impl Frames for Acknowledged {
     }
 }
 
-struct Source(Acks);
+struct Lines(Acks);
 
-impl afflux_video::Source for Source {
+impl Source for Lines {
     async fn next(&mut self) -> Option<Result<Bytes>> {
         self.0.next().await.map(Ok)
+    }
+}
+
+/// Pieces, and the end after them, with some time between.
+struct Apart<S> {
+    source: S,
+    pace: Interval,
+}
+
+impl<S> Apart<S> {
+    fn new(source: S, apart: Duration) -> Self {
+        let mut pace = tokio::time::interval(apart);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { source, pace }
+    }
+}
+
+impl<S: Source> Source for Apart<S> {
+    async fn next(&mut self) -> Option<Result<Bytes>> {
+        let piece = self.source.next().await;
+        self.pace.tick().await;
+        piece
     }
 }
 
@@ -288,4 +322,30 @@ fn error(said: &Error) -> Answer {
         answer.headers.push((name, code));
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    struct Same(u32);
+
+    impl Source for Same {
+        async fn next(&mut self) -> Option<Result<Bytes>> {
+            self.0 = self.0.checked_sub(1)?;
+            Some(Ok(Bytes::from_static(b"{}")))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pieces_that_are_there_at_once_go_out_apart() {
+        let started = Instant::now();
+        let mut apart = Pieces::new(Apart::new(Same(3), ACKS_APART));
+        for before in 0..=3 {
+            assert_eq!(apart.next().await.is_some(), before < 3);
+            assert_eq!(started.elapsed(), ACKS_APART * before);
+        }
+    }
 }

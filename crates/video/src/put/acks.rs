@@ -146,7 +146,8 @@ impl Acks {
     /// Says why nothing follows, after what is not durable yet.
     fn end(&mut self, ended: Ended) {
         self.is_ended = true;
-        self.last = Some(ack::error(ended.fault, ended.timecode, None));
+        let fault = ended.fault;
+        self.last = fault.map(|fault| ack::error(fault, ended.timecode, None));
     }
 
     /// What was appended will not be durable.
@@ -165,7 +166,7 @@ impl Acks {
         let age = self.clock.elapsed().saturating_sub(self.started);
         if age >= CONNECTION_MAX.saturating_add(FRAGMENT_DURATION_MAX) {
             return self.end(Ended {
-                fault: Fault::MaxConnectionDuration,
+                fault: Some(Fault::MaxConnectionDuration),
                 timecode: None,
             });
         }

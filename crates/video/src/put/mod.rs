@@ -86,7 +86,9 @@ pub(crate) async fn put_media(
     let rules = Rules::of(&known, &input, ctx.now());
     let stream = known.stream.name.clone();
     let shard = library::open(ctx, &stream).await?;
-    let seat = ctx.puts.seats.take(&stream).ok_or_else(|| {
+    let patience = rules.patience();
+    let seat = ctx.puts.seats.wait(&stream, patience).await;
+    let seat = seat.ok_or_else(|| {
         Error::new(
             Code::ConnectionLimitExceeded,
             format!("stream {stream} has a connection that brings media; the limit is 1"),

@@ -1,11 +1,13 @@
 //! What a connection may do: what its request says, and what is set of its stream.
 
+use std::time::Duration;
+
 use afflux_aws::video::input::{FragmentTimecodeType, PutMediaInput};
 use afflux_media::mkv::{Coalesce, Settings};
 use afflux_types::{ProducerTime, ServerTime};
 
 use crate::context::Known;
-use crate::limits::{FRAGMENT_BYTES_MAX, FRAGMENT_DURATION_MAX, TRACKS_MAX};
+use crate::limits::{FRAGMENT_BYTES_MAX, FRAGMENT_DURATION_MAX, SEAT_WAIT_MAX, TRACKS_MAX};
 
 /// The tag of a stream that says what becomes of Clusters that are too small to be fragments:
 /// `coalesce`, as it is without the tag, or `keep`.
@@ -31,8 +33,8 @@ pub(super) struct Rules {
     /// Times count from the origin.
     pub(super) is_relative: bool,
     pub(super) backward: Backward,
-    /// Whether the client wants to hear of its fragments.
-    pub(super) is_acked: bool,
+    /// Whether the client wants to hear of its fragments, if it says so.
+    acks: Option<bool>,
     coalesce: Coalesce,
 }
 
@@ -56,11 +58,30 @@ impl Rules {
                 Some("discontinuity") => Backward::Discontinuity,
                 _ => Backward::Refused,
             },
-            is_acked: input.acks,
+            acks: input.acks,
             coalesce: match tag(SMALL_CLUSTERS) {
                 Some("keep") => Coalesce::Never,
                 _ => Coalesce::Small,
             },
+        }
+    }
+
+    /// Whether the client wants to hear of its fragments: it does unless it says otherwise.
+    pub(super) fn is_acked(&self) -> bool {
+        self.acks.unwrap_or(true)
+    }
+
+    /// Whether the client is the AWS SDK for C, the only one that says what it wants to hear.
+    pub(super) fn is_c_sdk(&self) -> bool {
+        self.acks.is_some()
+    }
+
+    /// How long the client may wait for its seat.
+    pub(super) fn patience(&self) -> Duration {
+        if self.is_c_sdk() {
+            SEAT_WAIT_MAX
+        } else {
+            Duration::ZERO
         }
     }
 

@@ -21,6 +21,9 @@ use crate::library::{Prepared, Recorder};
 use crate::limits::{CONNECTION_MAX, FRAGMENT_TAGS_MAX};
 use crate::notify;
 
+/// The first byte of an EBML head, and so of Matroska.
+const EBML_FIRST: u8 = 0x1a;
+
 /// What the client is to be told.
 #[derive(Debug)]
 pub(super) enum Told {
@@ -38,7 +41,8 @@ pub(super) enum Told {
 /// Why a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ended {
-    pub(super) fault: Fault,
+    /// What the client is told; none: nothing.
+    pub(super) fault: Option<Fault>,
     /// Of the fragment that it is about.
     pub(super) timecode: Option<u64>,
 }
@@ -52,6 +56,8 @@ pub(super) struct Session {
     memory: Arc<Memory>,
     assembler: Assembler,
     started: Duration,
+    /// The first byte.
+    first: Option<u8>,
     timeline: Timeline,
     /// Of the open fragment.
     open: Option<FragmentStart>,
@@ -74,6 +80,7 @@ impl Session {
             rules,
             memory,
             started,
+            first: None,
             open: None,
             is_quiet: false,
             session_id,
@@ -92,11 +99,12 @@ impl Session {
 
     /// Whether the client wants to hear of its fragments.
     pub(super) fn is_acked(&self) -> bool {
-        self.rules.is_acked
+        self.rules.is_acked()
     }
 
     /// Takes bytes of the body.
     pub(super) fn push(&mut self, bytes: Bytes) {
+        self.first = self.first.or_else(|| bytes.first().copied());
         self.assembler.push(bytes);
     }
 
@@ -167,7 +175,7 @@ impl Session {
             return Ok(());
         };
         Err(Ended {
-            fault,
+            fault: Some(fault),
             timecode: Some(start.timecode),
         })
     }
@@ -178,7 +186,7 @@ impl Session {
         told: &mut Vec<Told>,
     ) -> Result<(), Ended> {
         let ended = |fault| Ended {
-            fault,
+            fault: Some(fault),
             timecode: Some(assembly.timecode),
         };
         if !assembly.missing.is_empty() {
@@ -262,9 +270,18 @@ impl Session {
         let stream = self.recorder.shard().stream_name();
         tracing::debug!(%stream, %error, "media is refused");
         Ended {
-            fault: Fault::of_media(error),
+            fault: Some(Fault::of_media(error)).filter(|_| !self.is_midway()),
             timecode: self.assembler.failed_cluster(),
         }
+    }
+
+    /// Whether the client went on in the middle of what another connection brought.
+    ///
+    /// The AWS SDK for C does so if its connection broke and the attempt after it failed. Told of an error
+    /// it drops what it has of the fragment; if the connection ends without one, it sends everything
+    /// again that is not durable.
+    fn is_midway(&self) -> bool {
+        self.rules.is_c_sdk() && self.first.is_some_and(|first| first != EBML_FIRST)
     }
 }
 

@@ -1,10 +1,13 @@
 //! Connections as real producers make them, and as nobody should.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_aws::video::Code;
-use afflux_aws::video::input::{GetHLSStreamingSessionURLInput, PlaybackRange, PlaybackSelector};
+use afflux_aws::video::input::{
+    GetHLSStreamingSessionURLInput, PlaybackRange, PlaybackSelector, PutMediaInput,
+};
 use afflux_aws::video::values::{DiscontinuityMode, FragmentSelectorType, PlaybackMode};
 use afflux_testkit::disk::Small;
 use afflux_types::ServerTime;
@@ -372,6 +375,23 @@ async fn one_connection_brings_the_media_of_a_stream_until_its_fragments_have_en
     house.connect(None).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_c_producer_opens_its_next_connection_before_the_last_one_ends() {
+    let house = House::new().await;
+    let of_c = || PutMediaInput {
+        acks: Some(true),
+        ..input(CAMERA, None)
+    };
+    let (mut upload, acks) = put_media(&house.ctx, of_c()).await.unwrap();
+    assert!(upload.push(body(&[fragment(0)]).into()).await);
+    let mut next = pin!(put_media(&house.ctx, of_c()));
+    let early = tokio::time::timeout(Duration::ZERO, &mut next).await;
+    assert!(early.is_err(), "the seat is taken");
+    upload.finish().await;
+    assert!(next.await.is_ok());
+    assert_eq!(of_kind(&read_all(acks).await, "PERSISTED").len(), 1);
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_connection_that_stalls_is_told_that_it_is_idle_and_then_ends() {
     let house = House::new().await;
@@ -472,11 +492,35 @@ async fn small_clusters_without_a_key_frame_join_the_fragment_before() {
     assert_eq!(house.stored().await, 5);
 }
 
+/// A producer of the AWS SDK for C whose connection broke, and whose attempt after that failed, goes on where
+/// it was. An error would make it drop the fragment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_goes_on_in_the_middle_starts_again_if_it_is_told_nothing() {
+    for (acks, told) in [(Some(true), None), (None, Some(4_006))] {
+        let house = House::new().await;
+        let input = PutMediaInput {
+            acks,
+            ..input(CAMERA, None)
+        };
+        let middle = &OFFLINE[OFFLINE.len() / 2..];
+        for rest in [middle, &mkv::frame(1, 0), &fragment(0)] {
+            let (upload, acks) = put_media(&house.ctx, input.clone()).await.unwrap();
+            let rest = Bytes::copy_from_slice(rest);
+            let sent = tokio::spawn(send_all(upload, rest, 10_000));
+            let acks = read_all(acks).await;
+            sent.await.unwrap();
+            assert_eq!(error_id(&acks), told, "{acks:?}");
+            assert_eq!(acks.len(), usize::from(told.is_some()), "{acks:?}");
+        }
+        assert_eq!(of_kind(&house.put(OFFLINE).await, "PERSISTED").len(), 4);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_said_to_a_producer_that_wants_no_acknowledgements() {
     let house = House::new().await;
     let mut quiet = input(CAMERA, None);
-    quiet.acks = false;
+    quiet.acks = Some(false);
     let (upload, acks) = put_media(&house.ctx, quiet).await.unwrap();
     let sent = tokio::spawn(send_all(upload, Bytes::from_static(OFFLINE), 10_000));
     assert!(read_all(acks).await.is_empty());

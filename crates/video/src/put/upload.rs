@@ -96,7 +96,7 @@ impl Upload {
             }
             let ended = match advanced {
                 Ok(_) if is_open && self.seat.is_lost() => Ended {
-                    fault: Fault::StreamRead,
+                    fault: Some(Fault::StreamRead),
                     timecode: None,
                 },
                 Ok(true) => {

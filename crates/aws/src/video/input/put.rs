@@ -29,8 +29,8 @@ pub struct PutMediaInput {
     pub timecode_type: FragmentTimecodeType,
     /// When the producer started: what relative timecodes count from; none: when the request came.
     pub producer_start: Option<ProducerTime>,
-    /// Whether the producer wants acknowledgments; it does unless it says otherwise.
-    pub acks: bool,
+    /// Whether the producer wants acknowledgments, if it says so, as the AWS SDK for C does.
+    pub acks: Option<bool>,
 }
 
 const STREAM_NAME: &str = "x-amzn-stream-name";
@@ -95,7 +95,7 @@ impl PutMediaInput {
             stream_arn: header(STREAM_ARN).map(str::to_owned),
             timecode_type,
             producer_start,
-            acks: header(ACKS) != Some("0"),
+            acks: header(ACKS).map(|text| text != "0"),
         })
     }
 }

@@ -41,6 +41,8 @@ struct Signer {
     region: &'static str,
     /// Added to the time of day.
     minutes: i64,
+    /// Whether it is also made for headers of the connection, which are not sent.
+    connection: bool,
 }
 
 const GOOD: Signer = Signer {
@@ -48,6 +50,7 @@ const GOOD: Signer = Signer {
     secret: SECRET,
     region: "us-east-1",
     minutes: 0,
+    connection: false,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -65,9 +68,20 @@ impl Signer {
         let stamp = stamp(ServerTime::from_millis(now));
         let day = &stamp[..8];
         let target = request.headers()["x-amz-target"].to_str().unwrap();
-        let names = "host;x-amz-date;x-amz-target";
+        let (connection, coding) = match self.connection {
+            true => ("connection:keep-alive\n", "transfer-encoding:chunked\n"),
+            false => ("", ""),
+        };
+        let headers = format!(
+            "{connection}host:localhost\n{coding}x-amz-date:{stamp}\nx-amz-target:{target}\n"
+        );
+        let names: Vec<&str> = headers
+            .lines()
+            .filter_map(|line| line.split(':').next())
+            .collect();
+        let names = names.join(";");
         let canonical = format!(
-            "POST\n/\n\nhost:localhost\nx-amz-date:{stamp}\nx-amz-target:{target}\n\n{names}\n{}",
+            "POST\n/\n\n{headers}\n{names}\n{}",
             hex(&Sha256::digest(body))
         );
         let scope = format!("{day}/{}/kinesis/aws4_request", self.region);
@@ -159,6 +173,21 @@ async fn signed_requests_pass_and_others_get_the_errors_of_the_service() {
             assert_eq!(status, 400, "{says}");
             assert!(says.contains(error), "{error}: {says}");
         }
+    }
+}
+
+/// The AWS SDK for C signs them, and libcurl leaves them out if the server speaks HTTP/2.
+#[tokio::test]
+async fn signed_headers_that_http_2_does_not_have_are_not_missed_there() {
+    let running = Running::start_with(with_credential).await;
+    let signer = Signer {
+        connection: true,
+        ..GOOD
+    };
+    for (version, expected) in [(Version::One, 400), (Version::Two, 200)] {
+        let mut client = Client::plain(running.address(), version).await;
+        let (status, says) = client.ask(signer.call("PutRecord", "orders-eu x")).await;
+        assert_eq!(status, expected, "{says}");
     }
 }
 
