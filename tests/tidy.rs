@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("afflux-entry", &["types"]),
     ("afflux-media", &["types"]),
     ("afflux-aws", &["types"]),
+    ("afflux-transform", &["types", "entry"]),
     ("afflux-log", &["types", "entry"]),
     ("afflux-wire", &["types", "entry"]),
     ("afflux-quic", &["types", "wire"]),
@@ -25,18 +26,25 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["types", "entry", "wire", "quic", "media"],
     ),
     ("afflux-rtsp", &["types", "media"]),
-    ("afflux-deliver", &["types", "entry", "engine", "media"]),
+    (
+        "afflux-deliver",
+        &["types", "entry", "engine", "media", "transform"],
+    ),
+    (
+        "afflux-firehose",
+        &["types", "entry", "engine", "aws", "transform", "deliver"],
+    ),
     (
         "afflux-server",
         &[
             "types", "entry", "log", "wire", "quic", "media", "aws", "engine", "kinesis", "video",
-            "deliver",
+            "deliver", "firehose",
         ],
     ),
 ];
 
 /// Crates that do no I/O: names that must not appear in their sources.
-const PURE: &[&str] = &["types", "entry", "wire", "media", "aws"];
+const PURE: &[&str] = &["types", "entry", "transform", "wire", "media", "aws"];
 const IMPURE_NAMES: &[&str] = &["std::fs", "std::net", "std::thread", "tokio::"];
 
 /// The only modules that may hold `unsafe`.

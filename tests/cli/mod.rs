@@ -6,6 +6,7 @@
 mod archives;
 mod bench;
 mod check;
+mod deliveries;
 mod help;
 mod records;
 mod serve;

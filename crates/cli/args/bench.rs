@@ -29,6 +29,8 @@ pub(crate) enum BenchWhat {
         after_help = "Examples:\n  afflux bench kinesis\n  afflux bench kinesis --cbor --connections 16\n  afflux bench kinesis --endpoint http://127.0.0.1:4567"
     )]
     Kinesis(BenchKinesis),
+    /// Deliver records as objects to a directory.
+    Delivery(BenchDelivery),
     /// One side of a bare transfer, started by the other commands.
     #[command(hide = true)]
     Bare(BenchBare),
@@ -70,6 +72,15 @@ pub(crate) struct BenchCommon {
     /// How results are printed.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchDelivery {
+    #[command(flatten)]
+    pub(crate) common: BenchCommon,
+    /// Megabytes of records that are delivered in each form, whatever the time.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub(crate) megabytes: u64,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -1,6 +1,8 @@
 //! What can be typed: every command, flag and default. Nothing here looks at the machine.
 
+mod archive;
 mod bench;
+mod delivery;
 mod pull;
 
 use std::net::SocketAddr;
@@ -9,9 +11,14 @@ use std::path::PathBuf;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
+pub(crate) use archive::{Archive, ArchiveAdd, Compression};
 pub(crate) use bench::{
-    BenchBare, BenchBareHttp, BenchCommon, BenchFanout, BenchKinesis, BenchLatency, BenchProduce,
-    BenchVideo, BenchWhat, CameraProtocol, HttpVersion,
+    BenchBare, BenchBareHttp, BenchCommon, BenchDelivery, BenchFanout, BenchKinesis, BenchLatency,
+    BenchProduce, BenchVideo, BenchWhat, CameraProtocol, HttpVersion,
+};
+pub(crate) use delivery::{
+    Delivery, DeliveryCreate, DeliveryFrom, DeliveryNamed, DeliveryObjects, DeliveryUpdate,
+    ObjectCompression,
 };
 pub(crate) use pull::{PullTransport, VideoPull};
 
@@ -59,6 +66,9 @@ pub(crate) enum Command {
     /// Archive streams to directories.
     #[command(subcommand)]
     Archive(Archive),
+    /// Deliver records as objects to directories and buckets.
+    #[command(subcommand)]
+    Delivery(Delivery),
     /// Print the environment that points the AWS CLI and SDKs at this server.
     AwsEnv(AwsEnv),
     /// Verify every checksum and index of a data directory.
@@ -436,42 +446,6 @@ pub(crate) struct VideoTail {
     /// Stop after so many fragments.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Archive {
-    /// Archive a stream from its trim horizon on.
-    Add(ArchiveAdd),
-    /// List archives and how far they are.
-    List(ConnectionOnly),
-    /// Stop archiving a stream; its files stay.
-    Remove(StreamName),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Compression {
-    Gzip,
-    Zstd,
-    None,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ArchiveAdd {
-    /// The stream's name.
-    pub(crate) stream: String,
-    /// A directory on the server's machine.
-    pub(crate) directory: PathBuf,
-    /// How files of records are compressed.
-    #[arg(long, value_enum, default_value_t = Compression::Gzip)]
-    pub(crate) compression: Compression,
-    /// A file is closed when it holds so many bytes before compression.
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = from_one())]
-    pub(crate) file_bytes: u64,
-    /// A file is closed when it is so old.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = from_one())]
-    pub(crate) file_seconds: u64,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }

@@ -5,6 +5,7 @@ mod append;
 mod bare;
 mod bare_http;
 mod child;
+mod delivery;
 mod fanout;
 mod kinesis;
 mod latency;
@@ -29,6 +30,7 @@ pub(crate) fn run(what: BenchWhat) -> Result<ExitCode> {
         BenchWhat::Video(args) => video::run(&args)?,
         BenchWhat::Latency(args) => latency::run(&args)?,
         BenchWhat::Kinesis(args) => kinesis::run(&args)?,
+        BenchWhat::Delivery(args) => delivery::run(&args)?,
         BenchWhat::Bare(args) => bare::side(&args)?,
         BenchWhat::BareHttp(args) => bare_http::serve(&args)?,
     }

@@ -11,7 +11,8 @@ use crate::args::{AwsEnv, Output};
 use crate::printer::Printer;
 
 /// The services that a server offers, as AWS's tools name them in variables. Others keep their endpoint.
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
+    "FIREHOSE",
     "KINESIS",
     "KINESIS_VIDEO",
     "KINESIS_VIDEO_MEDIA",

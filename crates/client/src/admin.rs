@@ -1,10 +1,10 @@
 //! Administration: one request, one answer.
 
-use afflux_types::{Error, HashKey, Result, ShardId, StreamName};
+use afflux_types::{DeliveryName, Error, HashKey, Result, ShardId, StreamName};
 use afflux_wire::message::{
     Activity, AdminRequest, Answer, Archive, ArchiveStatus, Command, ConsumerRef, CreateStream,
-    FragmentList, ListArchives, ListFragments, ListStreams, MergeShards, SplitShard,
-    StreamDescription, StreamList, StreamRef,
+    Delivery, DeliveryRef, FragmentList, ListArchives, ListDeliveries, ListFragments, ListStreams,
+    MergeShards, NewDelivery, PauseDelivery, SplitShard, StreamDescription, StreamList, StreamRef,
 };
 use afflux_wire::{EntryLimits, Frame, message};
 
@@ -163,6 +163,64 @@ impl Client {
     pub async fn list_archives(&self) -> Result<Vec<ArchiveStatus>> {
         let command = Command::ListArchives(ListArchives {});
         expect!(self.admin(command).await?, Archives).map(|list| list.archives)
+    }
+
+    /// Makes a delivery stream.
+    ///
+    /// # Errors
+    /// `Invalid` for settings that the server does not understand; `NotFound` if the source, a bucket or a
+    /// directory does not exist; `InUse` if the name is taken.
+    pub async fn create_delivery(&self, new: NewDelivery) -> Result<()> {
+        self.done(Command::CreateDelivery(new)).await
+    }
+
+    /// Changes what a delivery stream does.
+    ///
+    /// # Errors
+    /// As [`Client::create_delivery`]; `Expired` if it has another version.
+    pub async fn update_delivery(&self, changed: NewDelivery) -> Result<()> {
+        self.done(Command::UpdateDelivery(changed)).await
+    }
+
+    /// Lets a delivery stream wait, or go on.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub async fn pause_delivery(&self, delivery: &DeliveryName, paused: bool) -> Result<()> {
+        let delivery = delivery.to_string();
+        let command = Command::PauseDelivery(PauseDelivery { delivery, paused });
+        self.done(command).await
+    }
+
+    /// Ends a delivery stream; its objects stay.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub async fn delete_delivery(&self, delivery: &DeliveryName) -> Result<()> {
+        let delivery = delivery.to_string();
+        self.done(Command::DeleteDelivery(DeliveryRef { delivery }))
+            .await
+    }
+
+    /// All delivery streams and how they are doing.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn list_deliveries(&self) -> Result<Vec<Delivery>> {
+        let mut deliveries: Vec<Delivery> = Vec::new();
+        loop {
+            let last = deliveries.last().map(|last| last.delivery.clone());
+            let command = Command::ListDeliveries(ListDeliveries {
+                after: last.unwrap_or_default(),
+                limit: 0,
+            });
+            let page = expect!(self.admin(command).await?, Deliveries)?;
+            let more = page.more && !page.deliveries.is_empty();
+            deliveries.extend(page.deliveries);
+            if !more {
+                return Ok(deliveries);
+            }
+        }
     }
 
     async fn done(&self, command: Command) -> Result<()> {

@@ -82,7 +82,7 @@ impl Archives {
         settings.check()?;
         self.0.engine.describe_stream(stream)?;
         self.check_free(stream)?;
-        follow::probe(Arc::new(Disk), &settings).await?;
+        follow::probe(Arc::new(Disk), &settings.directory).await?;
         let stored = settings.encode()?;
         self.0
             .engine

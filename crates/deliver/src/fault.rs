@@ -48,6 +48,8 @@ pub(crate) enum Fault {
         position: Position,
         reason: String,
     },
+    #[error("an object cannot be named: {reason}")]
+    Name { reason: String },
     #[error("archived file {} is damaged: {reason}", path.display())]
     File { path: PathBuf, reason: String },
 }
@@ -75,6 +77,7 @@ impl Fault {
             | Self::Changed { .. }
             | Self::Entry { .. }
             | Self::File { .. } => ErrorKind::DataLoss,
+            Self::Name { .. } => ErrorKind::Invalid,
         }
     }
 }

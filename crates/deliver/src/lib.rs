@@ -17,6 +17,9 @@
 #![forbid(unsafe_code)]
 
 mod archives;
+mod blocking;
+mod delivery;
+mod entries;
 mod fault;
 mod follow;
 mod fs;
@@ -30,6 +33,13 @@ mod verify;
 mod write;
 
 pub use archives::Archives;
+pub use delivery::{
+    AllowedEndpoint, BUFFER_BYTES_DEFAULT, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN,
+    BUFFER_SECONDS_DEFAULT, BUFFER_SECONDS_MAX, BucketHome, BucketSettings, ContentEncoding,
+    Deliveries, DeliveryDescription, DeliveryOptions, DeliverySettings, DeliverySource,
+    DeliveryStatus, DeliveryTotals, EndpointSettings, Endpoints, FunctionSettings, Functions,
+    LastObject, ObjectSettings, Owner, Place, Start, StoreSettings, Stores,
+};
 pub use follow::Limits;
 pub use manifest::{GapReason, Totals};
 pub use settings::{

@@ -1,6 +1,6 @@
 //! What a user may choose about an archive, checked once and kept as JSON in the engine.
 
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use afflux_types::{Error, Result};
@@ -66,23 +66,7 @@ impl ArchiveSettings {
     /// # Errors
     /// `Invalid`, naming the setting, its value and the limit.
     pub fn check(&self) -> Result<()> {
-        let directory = &self.directory;
-        let plain = directory
-            .components()
-            .all(|part| !matches!(part, Component::ParentDir | Component::CurDir));
-        if !directory.is_absolute() || !plain {
-            return Err(Error::invalid(format!(
-                "archive directory {} is not an absolute path without \"..\"",
-                directory.display()
-            )));
-        }
-        // The manifest and the status name the directory in JSON, which holds only Unicode.
-        if directory.to_str().is_none() {
-            return Err(Error::invalid(format!(
-                "archive directory {} is not UTF-8",
-                directory.display()
-            )));
-        }
+        check_directory(&self.directory)?;
         if !(FILE_BYTES_MIN..=FILE_BYTES_MAX).contains(&self.file_bytes) {
             return Err(Error::invalid(format!(
                 "file_bytes is {}; allowed are {FILE_BYTES_MIN} to {FILE_BYTES_MAX}",
@@ -118,6 +102,30 @@ impl ArchiveSettings {
                 .with_source(error)
         })
     }
+}
+
+/// Refuses a directory whose name would mean something else another day, or that cannot be written down.
+///
+/// # Errors
+/// `Invalid`, naming the directory.
+pub(crate) fn check_directory(directory: &Path) -> Result<()> {
+    let plain = directory
+        .components()
+        .all(|part| !matches!(part, Component::ParentDir | Component::CurDir));
+    if !directory.is_absolute() || !plain {
+        return Err(Error::invalid(format!(
+            "directory {} is not an absolute path without \"..\"",
+            directory.display()
+        )));
+    }
+    // Manifests and statuses name the directory in JSON, which holds only Unicode.
+    if directory.to_str().is_none() {
+        return Err(Error::invalid(format!(
+            "directory {} is not UTF-8",
+            directory.display()
+        )));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

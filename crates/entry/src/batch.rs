@@ -55,20 +55,7 @@ impl BatchBuilder {
     pub fn push(&mut self, key: &[u8], explicit_hash_key: Option<HashKey>, data: &[u8]) {
         self.body
             .reserve(record_len(key.len(), data.len(), explicit_hash_key));
-        self.body
-            .put_u32_le(u32::try_from(data.len()).expect("a record is bounded to 10 MiB"));
-        self.body
-            .put_u16_le(u16::try_from(key.len()).expect("a key is bounded to 1 KiB"));
-        self.body.put_u8(if explicit_hash_key.is_some() {
-            FLAG_EXPLICIT_HASH_KEY
-        } else {
-            0
-        });
-        self.body.put_u8(0);
-        if let Some(hash_key) = explicit_hash_key {
-            self.body.put_u128_le(hash_key.get());
-        }
-        self.body.put_slice(key);
+        put_head(&mut self.body, key, explicit_hash_key, data.len());
         self.body.put_slice(data);
         self.count += 1;
     }
@@ -95,6 +82,23 @@ impl BatchBuilder {
     pub fn take(&mut self) -> (Bytes, u32) {
         (self.body.split().freeze(), std::mem::take(&mut self.count))
     }
+}
+
+/// Writes a record up to its payload.
+pub(crate) fn put_head(
+    to: &mut BytesMut,
+    key: &[u8],
+    explicit_hash_key: Option<HashKey>,
+    data_len: usize,
+) {
+    to.put_u32_le(u32::try_from(data_len).expect("a record is bounded to 10 MiB"));
+    to.put_u16_le(u16::try_from(key.len()).expect("a key is bounded to 1 KiB"));
+    to.put_u8(explicit_hash_key.map_or(0, |_| FLAG_EXPLICIT_HASH_KEY));
+    to.put_u8(0);
+    if let Some(hash_key) = explicit_hash_key {
+        to.put_u128_le(hash_key.get());
+    }
+    to.put_slice(key);
 }
 
 /// A record inside a batch's body.

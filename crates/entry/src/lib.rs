@@ -14,10 +14,12 @@ mod batch;
 mod checksum;
 mod error;
 mod header;
+mod pieces;
 mod sealed;
 
 pub use batch::{Batch, BatchBuilder, BatchRecord, RECORD_OVERHEAD, record_len};
 pub use checksum::{Checksum, crc32c};
 pub use error::EntryError;
 pub use header::{HEADER_LEN, Header, Kind, Producer, Stamp};
+pub use pieces::{NewRecord, batch_in_pieces};
 pub use sealed::{SEALED_HEAD_LEN, SEALED_OVERHEAD, SEALED_TAG_LEN, SealedHead};

@@ -272,16 +272,6 @@ fn key_error(fault: &KeyFault, error: &afflux_types::Error) -> Error {
             return Error::bare(Code::InternalFailure);
         }
     };
-    // Where the server keeps its keys is not the caller's business.
     tracing::warn!(error = %error.chain(), "a stream's key cannot be used");
-    let message = match fault {
-        KeyFault::NoKeyring => "The key is not found: this server has no keyring.".to_owned(),
-        KeyFault::NotFound { key, .. } => format!("Key {key} is not found."),
-        KeyFault::Name { name } => format!("{name:?} is not the name of a key."),
-        KeyFault::Wrong { key, .. } => {
-            format!("Key {key} is not the key that the stream was encrypted with.")
-        }
-        _ => "The key cannot be used; the server's log says why.".to_owned(),
-    };
-    Error::new(code, message)
+    Error::new(code, fault.outline())
 }

@@ -2,14 +2,15 @@
 //!
 //! Start: check the settings, open the data (whose lock keeps a second server out), then the
 //! certificate, then the sockets; only then is it ready. Stop: not ready any more, no new connections,
-//! handlers acknowledge what they took, archives stop, the log is drained, sealed and synced.
+//! handlers acknowledge what they took, archives and deliveries stop, the log is drained, sealed and synced.
 //! Invariant: whatever hangs, [`Server::shutdown`] gives up on it in time for the log to be closed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afflux_deliver::Archives;
+use afflux_aws::arn::Place;
+use afflux_deliver::{Archives, Deliveries, DeliveryOptions, Endpoints, Functions, Owner, Stores};
 use afflux_engine::{Engine, EngineOptions, Keyring, VolumeOptions};
 
 use afflux_types::{Clock, Error, Result};
@@ -18,15 +19,15 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::auth::{self, Access};
 use crate::aws::{self, Api, Services};
-use crate::config::Config;
+use crate::config::{Bucket, Config, Endpoint, Function};
 use crate::listen::transport::{self, Transports};
 use crate::listen::{http, quic};
 use crate::metrics::{ArchiveSample, Metrics, Sample};
 use crate::shutdown::{Stopping, Switch};
 use crate::tls::{self, Fingerprint};
 
-/// Archives get this long to bring their files to an end.
-const ARCHIVES_STOP: Duration = Duration::from_secs(2);
+/// Archives and deliveries get this long to bring their files to an end.
+const DELIVERIES_STOP: Duration = Duration::from_secs(2);
 /// The log gets this long to write what was accepted.
 const ENGINE_STOP: Duration = Duration::from_secs(3);
 
@@ -36,10 +37,19 @@ pub(crate) struct State {
     pub(crate) access: Access,
     pub(crate) engine: Engine,
     pub(crate) archives: Archives,
+    pub(crate) deliveries: Deliveries,
     pub(crate) videos: Arc<Library>,
     pub(crate) metrics: Metrics,
     pub(crate) api: Api,
     stopping: Stopping,
+}
+
+/// What is open before the server listens.
+struct Inside {
+    engine: Engine,
+    deliveries: Deliveries,
+    videos: Arc<Library>,
+    api: Api,
 }
 
 /// Whether the server takes requests.
@@ -104,7 +114,7 @@ impl Server {
     pub(crate) async fn start_with(
         config: Config,
         clock: Clock,
-        open: impl AsyncFnOnce(&Config, &Engine, Arc<Library>, &Clock) -> Result<Services>,
+        open: impl AsyncFnOnce(&Config, &Engine, &Deliveries, Arc<Library>, &Clock) -> Result<Services>,
     ) -> Result<Self> {
         config.check()?;
         auth::check_addresses(&config)?;
@@ -112,9 +122,17 @@ impl Server {
         let engine = open_engine(&config, clock.clone()).await?;
         let listening = async {
             let videos = Arc::new(Library::default());
-            let services = open(&config, &engine, Arc::clone(&videos), &clock).await?;
+            let deliveries = open_deliveries(&config, &engine, &clock).await?;
+            let library = Arc::clone(&videos);
+            let services = open(&config, &engine, &deliveries, library, &clock).await?;
             let api = Api::new(services, &config);
-            Self::listen(config, access, api, videos, engine.clone(), clock).await
+            let inside = Inside {
+                engine: engine.clone(),
+                deliveries,
+                videos,
+                api,
+            };
+            Self::listen(config, access, inside, clock).await
         };
         match listening.await {
             Ok(server) => Ok(server),
@@ -128,14 +146,13 @@ impl Server {
         }
     }
 
-    async fn listen(
-        config: Config,
-        access: Access,
-        api: Api,
-        videos: Arc<Library>,
-        engine: Engine,
-        clock: Clock,
-    ) -> Result<Self> {
+    async fn listen(config: Config, access: Access, inside: Inside, clock: Clock) -> Result<Self> {
+        let Inside {
+            engine,
+            deliveries,
+            videos,
+            api,
+        } = inside;
         let tls = tls::load(&config, &access)?;
         let transports = Transports::new(&config, tls.quic)?;
         let endpoint = afflux_quic::bind(
@@ -155,11 +172,12 @@ impl Server {
         )?;
         let switch = Switch::new();
         let state = Arc::new(State {
-            metrics: metrics(engine.clone(), archives.clone()),
+            metrics: metrics(engine.clone(), archives.clone(), deliveries.clone()),
             config,
             access,
             engine,
             archives,
+            deliveries,
             videos,
             api,
             stopping: switch.subscribe(),
@@ -222,11 +240,19 @@ impl Server {
         ] {
             self.state.count_panic(what, ended);
         }
-        if tokio::time::timeout(ARCHIVES_STOP, self.state.archives.shutdown())
+        let State {
+            archives,
+            deliveries,
+            ..
+        } = &*self.state;
+        let stopped = async { tokio::join!(archives.shutdown(), deliveries.shutdown()) };
+        if tokio::time::timeout(DELIVERIES_STOP, stopped)
             .await
             .is_err()
         {
-            tracing::warn!("archives did not stop in time; they go on at the next start");
+            tracing::warn!(
+                "archives and deliveries did not stop in time; they go on at the next start"
+            );
         }
         let closed = tokio::time::timeout(ENGINE_STOP, self.state.engine.shutdown());
         let closed = closed.await.unwrap_or_else(|_| {
@@ -269,7 +295,29 @@ async fn open_engine(config: &Config, clock: Clock) -> Result<Engine> {
         .map_err(|error| Error::internal("open the data directory").with_source(error))?
 }
 
-fn metrics(engine: Engine, archives: Archives) -> Metrics {
+async fn open_deliveries(config: &Config, engine: &Engine, clock: &Clock) -> Result<Deliveries> {
+    let buckets = config.buckets.iter().map(Bucket::settings);
+    let buckets = buckets.collect::<Result<Vec<_>>>()?;
+    let functions = config.functions.iter().map(Function::settings);
+    let functions = functions.collect::<Result<Vec<_>>>()?;
+    let endpoints = config.endpoints.iter().map(Endpoint::settings);
+    let endpoints = endpoints.collect::<Result<Vec<_>>>()?;
+    let options = DeliveryOptions {
+        directory: config.data_dir.clone(),
+        stores: Stores::new(&buckets)?,
+        functions: Functions::new(&functions)?,
+        endpoints: Endpoints::new(&endpoints)?,
+        owner: Owner {
+            partition: Place::default().partition,
+            region: config.aws.region.clone(),
+            account: config.aws.account.clone(),
+        },
+        memory_bytes: usize::try_from(config.delivery.memory_bytes).unwrap_or(usize::MAX),
+    };
+    Deliveries::open(engine.clone(), clock.clone(), options).await
+}
+
+fn metrics(engine: Engine, archives: Archives, deliveries: Deliveries) -> Metrics {
     Metrics::new(move || {
         let volume = engine.stats().volume;
         let archives = archives.list().into_iter().map(|archive| ArchiveSample {
@@ -288,6 +336,7 @@ fn metrics(engine: Engine, archives: Archives) -> Metrics {
             shards: volume.shards,
             stopped_shards: volume.stopped_shards,
             archives: archives.collect(),
+            deliveries: deliveries.list(None, usize::MAX),
         }
     })
 }

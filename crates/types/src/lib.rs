@@ -20,7 +20,7 @@ pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
 pub use fragment::{FragmentNumber, FragmentNumberError};
 pub use key::{HashKey, HashKeyRange, PartitionKey};
-pub use name::{ConsumerName, StreamName};
+pub use name::{ConsumerName, DeliveryName, StreamName};
 pub use position::{Position, SequenceNumber};
 pub use record::Record;
 pub use shard::ShardId;

@@ -4,6 +4,10 @@
 
 /// Characters in a stream name, as in the Kinesis API.
 pub const STREAM_NAME_CHARS_MAX: usize = 128;
+/// Characters in the name of a delivery stream, as in the Firehose API.
+pub const DELIVERY_NAME_CHARS_MAX: usize = 64;
+/// Delivery streams of the Firehose API.
+pub const DELIVERY_STREAMS_MAX: usize = 5_000;
 /// Characters in the name of a registered consumer, as in the Kinesis API.
 pub const CONSUMER_NAME_CHARS_MAX: usize = 128;
 /// Unicode characters in a partition key, as in the Kinesis API; at least one.

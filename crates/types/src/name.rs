@@ -1,10 +1,10 @@
-//! Names of streams and consumers: short, printable, safe as a file name.
+//! Names of streams, consumers and delivery streams: short, printable, safe as a file name.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::limits::{CONSUMER_NAME_CHARS_MAX, STREAM_NAME_CHARS_MAX};
+use crate::limits::{CONSUMER_NAME_CHARS_MAX, DELIVERY_NAME_CHARS_MAX, STREAM_NAME_CHARS_MAX};
 use crate::{Error, Result};
 
 fn check(what: &str, name: &str, chars_max: usize) -> Result<()> {
@@ -83,6 +83,11 @@ name!(
 name!(
     /// The name of a registered consumer: 1 to 128 characters of `[a-zA-Z0-9_.-]`.
     ConsumerName, "consumer name", CONSUMER_NAME_CHARS_MAX
+);
+
+name!(
+    /// The name of a delivery stream: 1 to 64 characters of `[a-zA-Z0-9_.-]`.
+    DeliveryName, "delivery stream name", DELIVERY_NAME_CHARS_MAX
 );
 
 #[cfg(test)]

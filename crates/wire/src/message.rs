@@ -333,7 +333,10 @@ pub struct Failure {
 
 #[derive(Clone, PartialEq, Message)]
 pub struct AdminRequest {
-    #[prost(oneof = "Command", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
+    #[prost(
+        oneof = "Command",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18"
+    )]
     pub command: Option<Command>,
 }
 
@@ -365,11 +368,21 @@ pub enum Command {
     RemoveArchive(StreamRef),
     #[prost(message, tag = "13")]
     ListArchives(ListArchives),
+    #[prost(message, tag = "14")]
+    CreateDelivery(NewDelivery),
+    #[prost(message, tag = "15")]
+    UpdateDelivery(NewDelivery),
+    #[prost(message, tag = "16")]
+    PauseDelivery(PauseDelivery),
+    #[prost(message, tag = "17")]
+    DeleteDelivery(DeliveryRef),
+    #[prost(message, tag = "18")]
+    ListDeliveries(ListDeliveries),
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct AdminResponse {
-    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub answer: Option<Answer>,
 }
 
@@ -387,6 +400,8 @@ pub enum Answer {
     Fragments(FragmentList),
     #[prost(message, tag = "6")]
     Archives(ArchiveList),
+    #[prost(message, tag = "7")]
+    Deliveries(DeliveryList),
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -654,5 +669,88 @@ pub struct ArchiveStatus {
     pub millis_behind: u64,
     /// Empty: it works.
     #[prost(string, tag = "5")]
+    pub last_error: String,
+}
+
+/// A delivery stream that is to be made, or to be changed.
+#[derive(Clone, PartialEq, Message)]
+pub struct NewDelivery {
+    #[prost(string, tag = "1")]
+    pub delivery: String,
+    /// What it does: the JSON form of the server's settings.
+    #[prost(string, tag = "2")]
+    pub settings: String,
+    /// The version that is changed; zero when it is made.
+    #[prost(uint64, tag = "3")]
+    pub version: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct PauseDelivery {
+    #[prost(string, tag = "1")]
+    pub delivery: String,
+    /// False: it goes on.
+    #[prost(bool, tag = "2")]
+    pub paused: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct DeliveryRef {
+    #[prost(string, tag = "1")]
+    pub delivery: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct ListDeliveries {
+    /// Those behind this one, in the order of their names; empty: from the first on.
+    #[prost(string, tag = "1")]
+    pub after: String,
+    /// Zero: as many as fit.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct DeliveryList {
+    #[prost(message, repeated, tag = "1")]
+    pub deliveries: Vec<Delivery>,
+    /// There are more behind the last one.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
+}
+
+/// A delivery stream and how it is doing.
+#[derive(Clone, PartialEq, Message)]
+pub struct Delivery {
+    #[prost(string, tag = "1")]
+    pub delivery: String,
+    /// What it does: the JSON form of the server's settings.
+    #[prost(string, tag = "2")]
+    pub settings: String,
+    #[prost(uint64, tag = "3")]
+    pub version: u64,
+    #[prost(bool, tag = "4")]
+    pub paused: bool,
+    /// Of the source, accounted for.
+    #[prost(uint64, tag = "5")]
+    pub records: u64,
+    #[prost(uint64, tag = "6")]
+    pub objects: u64,
+    /// Of the objects.
+    #[prost(uint64, tag = "7")]
+    pub bytes: u64,
+    /// Records in objects of the error prefix.
+    #[prost(uint64, tag = "8")]
+    pub failed: u64,
+    /// Records that retention deleted before they were delivered.
+    #[prost(uint64, tag = "9")]
+    pub missing: u64,
+    #[prost(uint64, tag = "10")]
+    pub millis_behind: u64,
+    /// The name of the object that was written last; empty: none was.
+    #[prost(string, tag = "11")]
+    pub last_object: String,
+    /// Empty: it works.
+    #[prost(string, tag = "12")]
     pub last_error: String,
 }

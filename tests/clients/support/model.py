@@ -29,8 +29,14 @@ class Service:
     unread: tuple = ()
     # What the text of a member must look like; {} is where it may be longer.
     forms: dict = dataclasses.field(default_factory=dict)
+    # What the text of a member is made of, if digits will not do.
+    letters: dict = dataclasses.field(default_factory=dict)
+    # Members whose patterns do not allow as much as the model does.
+    short: tuple = ()
     # What no pattern allows.
     foreign: str = "\u2603*"
+    # Whether structures and lists are taken apart.
+    deep: bool = False
 
     def __str__(self):
         return self.name
@@ -66,10 +72,12 @@ class Service:
         least = max(1, shape.metadata.get("min") or 1)
         match shape.type_name:
             case "string":
-                letter = "1" if "pattern" in shape.metadata else "a"
+                letter = self.letters.get(name, "1") if "pattern" in shape.metadata else "a"
                 return self.forms.get(name, letter * least).format("absent")
-            case "integer" | "long" | "double":
+            case "integer" | "long":
                 return least
+            case "double":
+                return shape.metadata.get("min") or 0
             case "boolean":
                 return False
             case "blob":
@@ -90,14 +98,14 @@ class Service:
             case "string":
                 form = self.forms.get(name, "")
                 form = form if "{}" in form else "{}"
-                return form.format("1" * (size - len(form) + 2)) if size else ""
+                return form.format(self.letters.get(name, "1") * (size - len(form) + 2)) if size else ""
             case "list":
                 return [self.sample(shape.member)] * size
             case "map":
                 return {f"key{i}": "v" for i in range(size)}
             case "blob":
                 return b"x" * size
-            case "integer" | "long":
+            case "integer" | "long" | "double":
                 return size
         raise AssertionError(shape)
 
@@ -108,7 +116,7 @@ class Service:
             yield "NO_SUCH_WORD"
             return
         match shape.type_name:
-            case "integer" | "long" if least is not None:
+            case "integer" | "long" | "double" if least is not None:
                 yield least - 1
             case "string" | "list" if least:
                 yield self.sized(shape, name, 0)
@@ -116,6 +124,11 @@ class Service:
             yield self.sized(shape, name, most + 1)
         if shape.metadata.get("pattern", ".*") not in ANYTHING:
             yield self.foreign
+        yield from self.within(shape, self.beyond)
+        for required in shape.required_members if self.deep and shape.type_name == "structure" else ():
+            sample = self.sample(shape)
+            del sample[required]
+            yield sample
 
     def edges(self, shape, name):
         """Values that just meet the constraints of `shape`."""
@@ -123,11 +136,24 @@ class Service:
         if getattr(shape, "enum", None):
             yield from shape.enum
             return
-        if least is not None and shape.type_name in ("integer", "long"):
+        if least is not None and shape.type_name in ("integer", "long", "double"):
             yield least
         # The keys of a map may be few.
-        if most and not (shape.type_name == "map" and getattr(shape.key, "enum", None)):
+        few = name in self.short or shape.type_name == "map" and getattr(shape.key, "enum", None)
+        if most and not few:
             yield self.sized(shape, name, most)
+        yield from self.within(shape, self.edges)
+
+    def within(self, shape, values):
+        """What `shape` may be made of, one part of it one of `values`."""
+        match shape.type_name:
+            case "structure" if self.deep:
+                for name, member in shape.members.items():
+                    for value in values(member, name):
+                        yield {**self.sample(shape), name: value}
+            case "list" if self.deep:
+                for value in values(shape.member, ""):
+                    yield [value]
 
 
 @dataclasses.dataclass(frozen=True)

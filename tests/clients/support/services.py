@@ -12,6 +12,40 @@ KINESIS = Service(
     foreign="\u2603 ",
 )
 
+DELIVERY = Service(
+    "firehose",
+    # Known by name only.
+    unread=tuple(
+        f"{name}{end}"
+        for name in (
+            "RedshiftDestination",
+            "ElasticsearchDestination",
+            "AmazonopensearchserviceDestination",
+            "AmazonOpenSearchServerlessDestination",
+            "SplunkDestination",
+            "SnowflakeDestination",
+            "IcebergDestination",
+            "MSKSource",
+            "DatabaseSource",
+        )
+        for end in ("Configuration", "Update")
+    ),
+    forms={
+        "RoleARN": f"arn:aws:iam::{HOME}:role/{{}}",
+        "BucketARN": "arn:aws:s3:::{}",
+        "KinesisStreamARN": f"arn:aws:kinesis:us-east-1:{HOME}:stream/{{}}",
+        "KeyARN": f"arn:aws:kms:us-east-1:{HOME}:key/{{}}",
+        "AWSKMSKeyARN": f"arn:aws:kms:us-east-1:{HOME}:key/{{}}",
+        "SecretARN": f"arn:aws:secretsmanager:us-east-1:{HOME}:secret:{{}}",
+        "Url": "https://{}",
+        "FileExtension": ".{}",
+    },
+    letters={"CustomTimeZone": "a"},
+    short=("BucketARN",),
+    foreign="\u2603 *\n",
+    deep=True,
+)
+
 CAMERA = f"arn:aws:kinesisvideo:us-east-1:{HOME}:stream/{{}}/1"
 VIDEO = [
     Service(

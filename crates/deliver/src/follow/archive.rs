@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use afflux_types::{Error, ErrorKind, Result, ShardId};
@@ -10,10 +11,10 @@ use tokio::task::{JoinError, JoinSet};
 use super::lanes::Lanes;
 use super::shard::{BackOff, Followed, Follower, wait};
 use super::{Context, stopped};
-use crate::fault::{self, Fault};
+use crate::blocking::blocking;
+use crate::fault::Fault;
 use crate::fs::{FileSystem, make_dirs};
 use crate::names::LOCK;
-use crate::settings::ArchiveSettings;
 use crate::source::{Described, Lineage, Source};
 use crate::status::Stage;
 use crate::write::{LaneOptions, Policy, WriterOptions};
@@ -161,7 +162,7 @@ impl<S: Source> Archive<S> {
 async fn lock<S: Source>(context: &Arc<Context<S>>) -> Result<Box<dyn Any + Send + Sync>> {
     let (fs, root) = (Arc::clone(&context.fs), context.settings.directory.clone());
     let stream = context.stream.as_str().to_owned();
-    blocking(move || {
+    blocking("open an archive", move || {
         make_dirs(&*fs, &root, stream.as_ref())?;
         let path = root.join(stream).join(LOCK);
         fs.lock(&path).map_err(|error| match error.kind() {
@@ -172,10 +173,10 @@ async fn lock<S: Source>(context: &Arc<Context<S>>) -> Result<Box<dyn Any + Send
     .await
 }
 
-/// Finds out whether files can be made durable in the archive's directory, which must exist.
-pub(crate) async fn probe(fs: Arc<dyn FileSystem>, settings: &ArchiveSettings) -> Result<()> {
-    let root = settings.directory.clone();
-    blocking(move || {
+/// Finds out whether files can be made durable in a directory, which must exist.
+pub(crate) async fn probe(fs: Arc<dyn FileSystem>, directory: &Path) -> Result<()> {
+    let root = directory.to_owned();
+    blocking("look at a directory", move || {
         let path = root.join(PROBE);
         fs.list(&root).map_err(Fault::io("list", &root))?;
         let mut file = fs.create(&path).map_err(Fault::io("create", &path))?;
@@ -188,14 +189,5 @@ pub(crate) async fn probe(fs: Arc<dyn FileSystem>, settings: &ArchiveSettings) -
     .await
 }
 
-/// Made and removed again when an archive is added.
+/// Made and removed again when something begins to write to a directory.
 const PROBE: &str = ".afflux-probe";
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> fault::Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(worked) => Ok(worked?),
-        Err(error) => Err(Error::internal("open an archive").with_source(error)),
-    }
-}

@@ -39,27 +39,32 @@ pub(super) enum Followed {
 
 /// Waits longer after each failure in a row.
 #[derive(Debug)]
-pub(super) struct BackOff(Duration);
+pub(crate) struct BackOff(Duration);
 
 impl BackOff {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(BACK_OFF_MIN)
     }
 
+    /// One that begins with a longer wait.
+    pub(crate) fn starting(wait: Duration) -> Self {
+        Self(wait)
+    }
+
     /// How long to wait now.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let wait = self.0;
         self.0 = wait.saturating_mul(2).min(BACK_OFF_MAX);
         wait
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.0 = BACK_OFF_MIN;
     }
 }
 
 /// Waits, or returns early and true when the archive is to stop.
-pub(super) async fn wait(duration: Duration, stop: &mut watch::Receiver<bool>) -> bool {
+pub(crate) async fn wait(duration: Duration, stop: &mut watch::Receiver<bool>) -> bool {
     tokio::time::timeout(duration, stopped(stop)).await.is_ok()
 }
 

@@ -8,5 +8,5 @@ mod journal;
 mod line;
 
 pub(crate) use journal::{Identity, Journal};
-pub(crate) use line::{Closed, FileLine, Gap, Line, VERSION, VideoLine, What};
+pub(crate) use line::{Closed, FileLine, Gap, Line, VERSION, VideoLine, What, seal, unseal};
 pub use line::{GapReason, Totals};

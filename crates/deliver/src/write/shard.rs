@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use afflux_entry::aggregate::{self, Parts};
-use afflux_entry::{Batch, BatchRecord, HEADER_LEN, Header, Kind, Stamp};
+use afflux_entry::aggregate::Parts;
+use afflux_entry::{Batch, Header, Kind, Stamp};
 use afflux_media::{Init, InitId, Limits, StoredFragment};
 use afflux_types::{Position, ServerTime, ShardId};
 use bytes::Bytes;
@@ -16,7 +16,8 @@ use bytes::Bytes;
 use super::file::{First, OpenFile, Size};
 use super::roll::{Content, Next, Policy};
 use super::video::{Known, Video};
-use crate::fault::{Fault, Result};
+use crate::entries::{Entry, parts, unreadable};
+use crate::fault::Result;
 use crate::fs::FileSystem;
 use crate::json::{Line, LineWriter};
 use crate::manifest::{Closed, Gap, GapReason, Identity, Journal, Totals, What};
@@ -128,10 +129,16 @@ impl ShardWriter {
     pub(crate) fn write(&mut self, slice: &Bytes, now: Moment) -> Result<Written> {
         let mut rest = slice.clone();
         while !rest.is_empty() {
-            let (header, stamp, body) = self.take_entry(&mut rest)?;
+            let Entry {
+                header,
+                stamp,
+                body,
+            } = Entry::take(&mut rest, self.shard, self.next)?;
             if header.kind == Kind::Init {
                 let init = Init::decode(&body, &Limits::default());
-                self.set_init(init.map_err(|error| self.unreadable(stamp.position, &error))?)?;
+                self.set_init(
+                    init.map_err(|error| unreadable(self.shard, stamp.position, &error))?,
+                )?;
                 continue;
             }
             if header.kind == Kind::Marker || header.end() <= self.next {
@@ -258,24 +265,6 @@ impl ShardWriter {
         }
     }
 
-    /// The first entry of `rest`, verified, which then starts with the entry after it.
-    fn take_entry(&self, rest: &mut Bytes) -> Result<(Header, Stamp, Bytes)> {
-        let unreadable = |error: &dyn std::fmt::Display| self.unreadable(self.next, error);
-        let header = Header::decode(rest).map_err(|error| unreadable(&error))?;
-        let stamp = header.stamp.ok_or_else(|| unreadable(&"it has no stamp"))?;
-        if rest.len() < header.entry_len() {
-            return Err(self.unreadable(
-                stamp.position,
-                &format!("it has {} of {} bytes", rest.len(), header.entry_len()),
-            ));
-        }
-        let body = rest.split_to(header.entry_len()).slice(HEADER_LEN..);
-        header
-            .verify(&[&body])
-            .map_err(|error| self.unreadable(stamp.position, &error))?;
-        Ok((header, stamp, body))
-    }
-
     fn write_batch(
         &mut self,
         header: &Header,
@@ -291,13 +280,13 @@ impl ShardWriter {
             discontinuous: false,
         };
         for record in Batch::new(body, header.record_count) {
-            let record = record.map_err(|error| self.unreadable(position, &error))?;
+            let record = record.map_err(|error| unreadable(self.shard, position, &error))?;
             let key = std::str::from_utf8(record.partition_key);
             let line = Line {
                 position,
                 sub_sequence: None,
                 arrival: stamp.arrival,
-                partition_key: key.map_err(|error| self.unreadable(position, &error))?,
+                partition_key: key.map_err(|error| unreadable(self.shard, position, &error))?,
                 explicit_hash_key: record.explicit_hash_key,
                 data: record.data,
             };
@@ -385,7 +374,7 @@ impl ShardWriter {
         now: Moment,
     ) -> Result<Written> {
         let fragment = StoredFragment::decode(body)
-            .map_err(|error| self.unreadable(stamp.position, &error))?;
+            .map_err(|error| unreadable(self.shard, stamp.position, &error))?;
         let meta = fragment.meta();
         match self.video.known(meta.init_id) {
             Known::Yes => {}
@@ -405,7 +394,7 @@ impl ShardWriter {
             == 0;
         let head = starts.then(|| self.video.begin(&fragment));
         let played = self.video.play(&fragment);
-        let played = played.map_err(|error| self.unreadable(stamp.position, &error))?;
+        let played = played.map_err(|error| unreadable(self.shard, stamp.position, &error))?;
         let file = self.file.as_mut().expect("a file was started above");
         let mut size = Size { lines: 1, bytes: 0 };
         for piece in head.iter().chain(&played) {
@@ -443,21 +432,4 @@ impl ShardWriter {
         self.pending.shrink_to(2 * CHUNK_BYTES);
         Ok(())
     }
-
-    fn unreadable(&self, position: Position, reason: &dyn std::fmt::Display) -> Fault {
-        Fault::Entry {
-            shard: self.shard,
-            position,
-            reason: reason.to_string(),
-        }
-    }
-}
-
-/// The records inside a record of a batch's body, if it is an aggregated one.
-fn parts(body: &Bytes, record: &BatchRecord<'_>) -> Option<Parts> {
-    record
-        .data
-        .starts_with(&aggregate::MAGIC)
-        .then(|| aggregate::split(&body.slice_ref(record.data)))
-        .flatten()
 }

@@ -14,7 +14,7 @@ use afflux_types::{Clock, HashKey, PartitionKey, Record, ShardId, StreamName};
 use bytes::Bytes;
 
 /// In the environment of the process that is to be killed: where it works.
-const VICTIM: &str = "AFFLUX_DELIVER_VICTIM";
+pub(crate) const VICTIM: &str = "AFFLUX_DELIVER_VICTIM";
 const ROUNDS: usize = 6;
 const SHARDS: u32 = 3;
 
@@ -87,10 +87,10 @@ async fn be_killed(dir: &Path) {
     }
 }
 
-/// Starts this test again as a victim and kills it after some acknowledgements, which it returns.
-fn kill_after(dir: &Path, acknowledgements: usize) -> Vec<String> {
+/// Starts a test again as a victim and kills it after some acknowledgements, which it returns.
+pub(crate) fn kill_after(test: &str, dir: &Path, acknowledgements: usize) -> Vec<String> {
     let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", TEST, "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(VICTIM, dir)
         .stdout(Stdio::piped())
         .spawn()
@@ -149,7 +149,7 @@ fn records_survive_kill_9_at_any_moment_exactly_once() {
     std::fs::create_dir(dir.path().join("archive")).unwrap();
     let mut acknowledged = Vec::new();
     for round in 0..ROUNDS {
-        acknowledged.extend(kill_after(dir.path(), 40 + round * 37));
+        acknowledged.extend(kill_after(TEST, dir.path(), 40 + round * 37));
     }
     let durable = runtime.block_on(complete(dir.path()));
 

@@ -2,5 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod archive;
+mod bucket;
+mod delivery;
+mod delivery_kill;
+mod endpoint;
+mod function;
 mod kill;
+mod transformer;
 mod video;

@@ -78,6 +78,20 @@ impl KeyFault {
         error.source()?.downcast_ref()
     }
 
+    /// What a remote caller may know of it: where the server keeps its keys is not the caller's business.
+    #[must_use]
+    pub fn outline(&self) -> String {
+        match self {
+            Self::NoKeyring => "The key is not found: this server has no keyring.".to_owned(),
+            Self::NotFound { key, .. } => format!("Key {key} is not found."),
+            Self::Name { name } => format!("{name:?} is not the name of a key."),
+            Self::Wrong { key, .. } => {
+                format!("Key {key} is not the key that the stream was encrypted with.")
+            }
+            _ => "The key cannot be used; the server's log says why.".to_owned(),
+        }
+    }
+
     /// The error for whoever named the key.
     pub(crate) fn refuse(self, message: impl Into<String>) -> Error {
         let kind = match self {

@@ -282,6 +282,12 @@ impl Shard {
         self.cell.id
     }
 
+    /// The stream's id: never reused, also when its name is.
+    #[must_use]
+    pub fn stream_id(&self) -> u64 {
+        self.stream.facts.id
+    }
+
     /// The stream's name.
     #[must_use]
     pub fn stream_name(&self) -> &StreamName {

@@ -3,10 +3,8 @@
 use afflux_aws::kinesis::Origin;
 use afflux_aws::kinesis::output::Record;
 use afflux_aws::kinesis::values::EncryptionType;
-use afflux_entry::{Batch, BatchRecord, HEADER_LEN, Header, Kind};
+use afflux_entry::{Batch, BatchRecord, HEADER_LEN, Header, Kind, NewRecord};
 use afflux_types::{Error, ErrorKind, Position, Result, ServerTime};
-
-use super::batch::NO_KEY;
 
 /// A record in a slice.
 #[derive(Clone, Copy, Debug)]
@@ -135,7 +133,7 @@ impl<'a> Iterator for Walk<'a> {
 }
 
 fn found(position: Position, arrival: ServerTime, record: BatchRecord<'_>) -> Result<Found<'_>> {
-    let key = if record.partition_key == NO_KEY && record.explicit_hash_key.is_some() {
+    let key = if record.partition_key == NewRecord::NO_KEY && record.explicit_hash_key.is_some() {
         None
     } else {
         let key = std::str::from_utf8(record.partition_key);

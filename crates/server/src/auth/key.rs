@@ -1,14 +1,13 @@
 //! The keys that requests of the AWS-compatible APIs are signed with.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::Arc;
 
 use afflux_aws::policy::Principal;
 use afflux_types::{Error, Result};
 
 use super::pattern::Pattern;
-use crate::config::{Credential, Secret};
+use crate::config::{Credential, Secret, read_secret};
 
 const SECRET_CHARS_MIN: usize = 16;
 const ID_CHARS_MAX: usize = 128;
@@ -129,37 +128,19 @@ impl Key {
 /// The secret from the one place that the credential names.
 fn secret(credential: &Credential) -> Result<Secret> {
     let id = &credential.access_key_id;
-    let secret = match (
-        &credential.secret,
-        &credential.secret_file,
-        &credential.secret_env,
-    ) {
-        (Some(secret), None, None) => secret.expose().to_owned(),
-        (None, Some(path), None) => fs::read_to_string(path).map_err(|error| {
-            let path = path.display();
-            Error::invalid(format!("read the secret of credential {id:?} from {path}"))
-                .with_source(error)
-        })?,
-        (None, None, Some(name)) => std::env::var(name).map_err(|error| {
-            Error::invalid(format!(
-                "read the secret of credential {id:?} from the environment variable {name}"
-            ))
-            .with_source(error)
-        })?,
-        _ => {
-            return Err(Error::invalid(format!(
-                "credential {id:?} needs exactly one of secret, secret_file and secret_env"
-            )));
-        }
-    };
-    let secret = secret.trim();
-    if secret.len() < SECRET_CHARS_MIN {
+    let secret = read_secret(
+        &format!("credential {id:?}"),
+        credential.secret.as_ref(),
+        credential.secret_file.as_deref(),
+        credential.secret_env.as_deref(),
+    )?;
+    let chars = secret.expose().len();
+    if chars < SECRET_CHARS_MIN {
         return Err(Error::invalid(format!(
-            "the secret of credential {id:?} has {} characters; it needs at least {SECRET_CHARS_MIN}",
-            secret.len()
+            "the secret of credential {id:?} has {chars} characters; it needs at least {SECRET_CHARS_MIN}"
         )));
     }
-    Ok(Secret::from(secret.to_owned()))
+    Ok(secret)
 }
 
 #[cfg(test)]
@@ -254,7 +235,7 @@ pub(super) mod tests {
     #[test]
     fn secrets_come_from_files_without_their_line_ends() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "sixteen chars!!!\n").unwrap();
+        std::fs::write(file.path(), "sixteen chars!!!\n").unwrap();
         let credential = Credential {
             secret: None,
             secret_file: Some(file.path().into()),

@@ -2,16 +2,15 @@
 
 use afflux_aws::arn::Place;
 use afflux_aws::document::Format;
-use afflux_aws::http::{self, Head};
 use afflux_aws::kinesis::{Code, Error, Operation, Request, TARGET_PREFIX, event_stream};
 use afflux_engine::Engine;
 use afflux_kinesis::{Kinesis, Options};
 use afflux_types::{Clock, Result};
-use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 
-use super::service::{Answer, Body, BodyFault, Call, Prepared, Refusal, Route, Service, frames};
-use super::{Resource, TARGET, header};
+use super::Resource;
+use super::service::{Answer, Body, Call, Prepared, Refusal, Route, Service, frames};
+use super::target::{error, is_named, refused, routed};
 use crate::config::Config;
 
 /// The service behind the seam.
@@ -38,62 +37,6 @@ pub(super) fn place(config: &Config, default: Place) -> Place {
         account: config.aws.account.clone(),
         ..default
     }
-}
-
-/// The operation of a request whose body is or is not empty.
-///
-/// # Errors
-/// The answer to a request that names none.
-pub(crate) fn routed(head: &Parts, body: &Body) -> Result<Route, Answer> {
-    let found = http::route::<Operation>(&Head {
-        method: head.method.as_str(),
-        content_type: header(head, CONTENT_TYPE),
-        target: header(head, TARGET),
-        body_is_empty: body.whole().is_some_and(bytes::Bytes::is_empty),
-    });
-    let found = found
-        .map_err(|refusal| Answer::whole(refusal.status, refusal.content_type, refusal.body))?;
-    Ok(Route {
-        operation: found.operation.name(),
-        format: found.format,
-    })
-}
-
-/// An error in the format of the request.
-pub(crate) fn error(error: &Error, format: Format) -> Answer {
-    let http::Refusal {
-        status,
-        content_type,
-        body,
-    } = http::Refusal::of(error, format);
-    Answer::whole(status, content_type, body)
-}
-
-/// Says why a request is not taken.
-pub(crate) fn refused(refusal: Refusal, format: Format) -> Answer {
-    let (status, said) = match refusal {
-        Refusal::Signature(why) => (None, why.into()),
-        Refusal::Access(why) => (None, Error::new(Code::AccessDenied, why)),
-        Refusal::Body(fault, why) => {
-            let (status, code) = match fault {
-                BodyFault::TooLarge => (413, Code::Validation),
-                BodyFault::TooSlow => (408, Code::ServiceUnavailable),
-                BodyFault::NoMemory => (503, Code::ServiceUnavailable),
-                BodyFault::Broken => (400, Code::Serialization),
-            };
-            (Some(status), Error::new(code, why))
-        }
-    };
-    let said: Error = said;
-    let body = said.to_bytes(format);
-    let status = status.unwrap_or_else(|| said.status());
-    Answer::whole(status, Some(format.content_type()), body)
-}
-
-/// Whether a request names this service in `X-Amz-Target`.
-pub(crate) fn is_named(head: &Parts) -> bool {
-    let target = header(head, TARGET).and_then(|target| target.split_once('.'));
-    target.is_some_and(|(service, _)| service == TARGET_PREFIX)
 }
 
 impl Adapter {
@@ -142,11 +85,11 @@ impl Service for Adapter {
     }
 
     fn takes(&self, head: &Parts) -> bool {
-        is_named(head)
+        is_named(head, TARGET_PREFIX)
     }
 
     fn route(&self, head: &Parts, body: &Body) -> Result<Route, Answer> {
-        routed(head, body)
+        routed(head, body, Operation::name)
     }
 
     fn prepare(&self, call: Call<'_>) -> Result<Prepared, Answer> {
@@ -155,6 +98,6 @@ impl Service for Adapter {
     }
 
     fn refuse(&self, refusal: Refusal, format: Format) -> Answer {
-        refused(refusal, format)
+        refused(refusal, format, Code::ServiceUnavailable)
     }
 }

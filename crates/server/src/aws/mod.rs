@@ -11,15 +11,18 @@
 //!   of its own in their URL.
 
 mod base;
-pub(crate) mod kinesis;
+mod firehose;
+mod kinesis;
 mod permission;
 mod service;
 mod signature;
+pub(crate) mod target;
 mod video;
 
 use std::sync::Arc;
 
 use afflux_aws::document::Format;
+use afflux_deliver::Deliveries;
 use afflux_engine::Engine;
 use afflux_types::{Clock, Result, ServerTime};
 use afflux_video::library::Library;
@@ -51,12 +54,14 @@ pub(crate) type Services = Vec<Box<dyn Service>>;
 pub(crate) async fn open(
     config: &Config,
     engine: &Engine,
+    deliveries: &Deliveries,
     library: Arc<Library>,
     clock: &Clock,
 ) -> Result<Services> {
     let kinesis = kinesis::open(config, engine, clock).await?;
     let video = video::open(config, engine, library, clock).await?;
-    Ok(vec![Box::new(kinesis), Box::new(video)])
+    let firehose = firehose::open(config, engine, deliveries);
+    Ok(vec![Box::new(kinesis), Box::new(video), Box::new(firehose)])
 }
 
 /// Every service, and what signatures must be made for.

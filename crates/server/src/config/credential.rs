@@ -1,8 +1,9 @@
 //! The credentials of a configuration file: who may do what through the AWS-compatible APIs.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
+use afflux_types::{Error, Result};
 use serde::Deserialize;
 
 /// An access key and what requests that are signed with it may do.
@@ -51,6 +52,35 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
+}
+
+/// The secret from the one place that is given; `what` it belongs to is named in errors.
+///
+/// # Errors
+/// `Invalid` unless there is one place, and it can be read.
+pub(crate) fn read_secret(
+    what: &str,
+    secret: Option<&Secret>,
+    file: Option<&Path>,
+    variable: Option<&str>,
+) -> Result<Secret> {
+    let secret = match (secret, file, variable) {
+        (Some(secret), None, None) => secret.expose().to_owned(),
+        (None, Some(path), None) => fs::read_to_string(path).map_err(|error| {
+            let path = path.display();
+            Error::invalid(format!("read the secret of {what} from {path}")).with_source(error)
+        })?,
+        (None, None, Some(name)) => std::env::var(name).map_err(|error| {
+            let message = format!("read the secret of {what} from the environment variable {name}");
+            Error::invalid(message).with_source(error)
+        })?,
+        _ => {
+            return Err(Error::invalid(format!(
+                "{what} needs exactly one of secret, secret_file and secret_env"
+            )));
+        }
+    };
+    Ok(Secret(secret.trim().to_owned()))
 }
 
 fn every_stream() -> Vec<String> {

@@ -90,6 +90,15 @@ section! {
 }
 
 section! {
+    /// Delivery streams.
+    "delivery" => Delivery, DeliveryLayer {
+        /// Bytes of records that wait in memory to become objects, over all delivery streams.
+        /// What has no room waits in files below `data_dir`, which costs a write more.
+        memory_bytes: u64 = 256 * MIB, in MIB..=64 * KIB * MIB;
+    }
+}
+
+section! {
     /// Certificates. Without any of these keys the server makes its own certificate at first start,
     /// keeps it in `data_dir/tls`, and clients pin its fingerprint.
     "tls" => Tls, TlsLayer {

@@ -5,7 +5,10 @@
 
 #[macro_use]
 mod section;
+mod bucket;
 mod credential;
+mod endpoint;
+mod function;
 mod keys;
 mod role;
 mod token;
@@ -17,15 +20,19 @@ use std::path::{Path, PathBuf};
 use afflux_types::{Error, Result};
 use serde::Deserialize;
 
+pub use bucket::Bucket;
+pub(crate) use credential::read_secret;
 pub use credential::{Credential, Secret};
-pub use keys::{Aws, Encryption, Http, Kinesis, Limits, Log, Quic, Storage, Tls, Video};
+pub use endpoint::Endpoint;
+pub use function::Function;
+pub use keys::{Aws, Delivery, Encryption, Http, Kinesis, Limits, Log, Quic, Storage, Tls, Video};
 pub use role::RoleAlias;
 pub use section::{HttpTls, LogFormat};
 pub use token::{Right, Token};
 
 use keys::{
-    AwsLayer, EncryptionLayer, HttpLayer, KinesisLayer, LimitsLayer, LogLayer, QuicLayer,
-    StorageLayer, TlsLayer, VideoLayer,
+    AwsLayer, DeliveryLayer, EncryptionLayer, HttpLayer, KinesisLayer, LimitsLayer, LogLayer,
+    QuicLayer, StorageLayer, TlsLayer, VideoLayer,
 };
 use section::Key;
 
@@ -44,6 +51,8 @@ pub struct Config {
     pub kinesis: Kinesis,
     /// Kinesis Video Streams.
     pub video: Video,
+    /// Delivery streams.
+    pub delivery: Delivery,
     /// Certificates.
     pub tls: Tls,
     /// What clients may take.
@@ -61,6 +70,12 @@ pub struct Config {
     pub credentials: Vec<Credential>,
     /// What devices get temporary keys for.
     pub role_aliases: Vec<RoleAlias>,
+    /// Where delivery streams may write.
+    pub buckets: Vec<Bucket>,
+    /// What delivery streams may have their records changed by.
+    pub functions: Vec<Function>,
+    /// Where delivery streams may send records.
+    pub endpoints: Vec<Endpoint>,
 }
 
 /// What the command line says; comes before everything else.
@@ -84,6 +99,7 @@ struct Layer {
     aws: AwsLayer,
     kinesis: KinesisLayer,
     video: VideoLayer,
+    delivery: DeliveryLayer,
     tls: TlsLayer,
     limits: LimitsLayer,
     storage: StorageLayer,
@@ -92,6 +108,9 @@ struct Layer {
     tokens: Option<Vec<Token>>,
     credentials: Option<Vec<Credential>>,
     role_aliases: Option<Vec<RoleAlias>>,
+    buckets: Option<Vec<Bucket>>,
+    functions: Option<Vec<Function>>,
+    endpoints: Option<Vec<Endpoint>>,
 }
 
 const DATA_DIR_DEFAULT: &str = "data";
@@ -106,6 +125,7 @@ impl Default for Config {
             aws: Aws::default(),
             kinesis: Kinesis::default(),
             video: Video::default(),
+            delivery: Delivery::default(),
             tls: Tls::default(),
             limits: Limits::default(),
             storage: Storage::default(),
@@ -114,6 +134,9 @@ impl Default for Config {
             tokens: Vec::new(),
             credentials: Vec::new(),
             role_aliases: Vec::new(),
+            buckets: Vec::new(),
+            functions: Vec::new(),
+            endpoints: Vec::new(),
         }
     }
 }
@@ -161,6 +184,12 @@ impl Config {
         document(&mut text, Aws::SECTION, Aws::ABOUT, Aws::keys());
         document(&mut text, Kinesis::SECTION, Kinesis::ABOUT, Kinesis::keys());
         document(&mut text, Video::SECTION, Video::ABOUT, Video::keys());
+        document(
+            &mut text,
+            Delivery::SECTION,
+            Delivery::ABOUT,
+            Delivery::keys(),
+        );
         document(&mut text, Tls::SECTION, Tls::ABOUT, Tls::keys());
         document(&mut text, Limits::SECTION, Limits::ABOUT, Limits::keys());
         document(&mut text, Storage::SECTION, Storage::ABOUT, Storage::keys());
@@ -177,6 +206,12 @@ impl Config {
         text.push_str(credential::DOCUMENTATION);
         text.push('\n');
         text.push_str(role::DOCUMENTATION);
+        text.push('\n');
+        text.push_str(bucket::DOCUMENTATION);
+        text.push('\n');
+        text.push_str(function::DOCUMENTATION);
+        text.push('\n');
+        text.push_str(endpoint::DOCUMENTATION);
         text
     }
 
@@ -190,6 +225,7 @@ impl Config {
         self.aws.check()?;
         self.kinesis.check()?;
         self.video.check()?;
+        self.delivery.check()?;
         self.limits.check()?;
         self.storage.check()?;
         let Storage {
@@ -233,6 +269,7 @@ impl Config {
             aws: Aws::resolve(layer.aws)?,
             kinesis: Kinesis::resolve(layer.kinesis)?,
             video: Video::resolve(layer.video)?,
+            delivery: Delivery::resolve(layer.delivery)?,
             tls: Tls::resolve(layer.tls)?,
             limits: Limits::resolve(layer.limits)?,
             storage: Storage::resolve(layer.storage)?,
@@ -241,6 +278,9 @@ impl Config {
             tokens: layer.tokens.unwrap_or_default(),
             credentials: layer.credentials.unwrap_or_default(),
             role_aliases: layer.role_aliases.unwrap_or_default(),
+            buckets: layer.buckets.unwrap_or_default(),
+            functions: layer.functions.unwrap_or_default(),
+            endpoints: layer.endpoints.unwrap_or_default(),
         };
         config.check()?;
         Ok(config)
@@ -284,6 +324,7 @@ impl Layer {
                 Some(("aws", key)) => layer.aws.set(key, &text),
                 Some(("kinesis", key)) => layer.kinesis.set(key, &text),
                 Some(("video", key)) => layer.video.set(key, &text),
+                Some(("delivery", key)) => layer.delivery.set(key, &text),
                 Some(("tls", key)) => layer.tls.set(key, &text),
                 Some(("limits", key)) => layer.limits.set(key, &text),
                 Some(("storage", key)) => layer.storage.set(key, &text),
@@ -317,6 +358,7 @@ impl Layer {
             aws: self.aws.or(lower.aws),
             kinesis: self.kinesis.or(lower.kinesis),
             video: self.video.or(lower.video),
+            delivery: self.delivery.or(lower.delivery),
             tls: self.tls.or(lower.tls),
             limits: self.limits.or(lower.limits),
             storage: self.storage.or(lower.storage),
@@ -325,6 +367,9 @@ impl Layer {
             tokens: self.tokens.or(lower.tokens),
             credentials: self.credentials.or(lower.credentials),
             role_aliases: self.role_aliases.or(lower.role_aliases),
+            buckets: self.buckets.or(lower.buckets),
+            functions: self.functions.or(lower.functions),
+            endpoints: self.endpoints.or(lower.endpoints),
         }
     }
 }

@@ -41,6 +41,9 @@ fn documented_values_are_the_defaults() {
     assert_eq!(config.tokens.remove(0).name, "cameras");
     assert_eq!(config.credentials.remove(0).access_key_id, "ORDERS");
     assert_eq!(config.role_aliases.remove(0).seconds, 3_600);
+    assert_eq!(config.buckets.remove(0).name, "lake");
+    assert_eq!(config.endpoints.remove(0).timeout_seconds, 180);
+    assert_eq!(config.functions.remove(0).timeout_seconds, 60);
     assert_eq!(config, Config::default());
     let commented = Layer::from_toml(&Config::documented_toml()).unwrap();
     assert_eq!(Config::resolve(commented).unwrap(), Config::default());

@@ -1,7 +1,9 @@
-//! Figures that others keep, read when somebody asks: the log, the archives, the process.
+//! Figures that others keep, read when somebody asks: the log, archives, delivery streams, the process.
 
 use std::fmt;
+use std::time::Duration;
 
+use afflux_deliver::{DeliveryDescription, DeliveryStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -9,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::process::Process;
 
-/// One look at the log and the archives.
+/// One look at the log, the archives and the delivery streams.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
     pub(crate) rounds: u64,
@@ -23,6 +25,7 @@ pub(crate) struct Sample {
     pub(crate) shards: u64,
     pub(crate) stopped_shards: u64,
     pub(crate) archives: Vec<ArchiveSample>,
+    pub(crate) deliveries: Vec<DeliveryDescription>,
 }
 
 /// How far one archive has come.
@@ -119,7 +122,8 @@ impl<F: Fn() -> Sample + Send + Sync + 'static> Collector for Sampled<F> {
             let value = i64::try_from(value).unwrap_or(i64::MAX);
             put(&mut encoder, name, help, &ConstGauge::new(value))?;
         }
-        put_archives(&mut encoder, &sample.archives)
+        put_archives(&mut encoder, &sample.archives)?;
+        put_deliveries(&mut encoder, &sample.deliveries)
     }
 }
 
@@ -142,6 +146,72 @@ fn put_archives(encoder: &mut DescriptorEncoder<'_>, archives: &[ArchiveSample])
     for archive in archives {
         let label = [("stream", archive.stream.as_str())];
         ConstGauge::new(archive.lag_seconds).encode(family.encode_family(&label)?)?;
+    }
+    Ok(())
+}
+
+/// Under the names that Firehose's metrics have, as far as there are such.
+fn put_deliveries(
+    encoder: &mut DescriptorEncoder<'_>,
+    deliveries: &[DeliveryDescription],
+) -> fmt::Result {
+    type Count = fn(&DeliveryStatus) -> u64;
+    let counters: [(&str, &str, Count); 6] = [
+        ("delivery_to_s3_bytes", "Bytes of objects", |of| {
+            of.totals.bytes
+        }),
+        ("delivery_to_s3_records", "Records delivered", |of| {
+            of.totals.records
+        }),
+        ("delivery_to_s3_object_count", "Objects written", |of| {
+            of.totals.objects
+        }),
+        (
+            "delivery_incoming_bytes",
+            "Bytes of objects before compression",
+            |of| of.totals.uncompressed_bytes,
+        ),
+        (
+            "delivery_failed_records",
+            "Records that are in objects of the error prefix",
+            |of| of.totals.failed,
+        ),
+        (
+            "delivery_missing_records",
+            "Records that retention deleted before they were delivered",
+            |of| of.totals.missing,
+        ),
+    ];
+    for (name, help, count) in counters {
+        let metric = |status: &DeliveryStatus| ConstCounter::new(count(status));
+        put_each(encoder, (name, help), deliveries, metric)?;
+    }
+    let freshness = |status: &DeliveryStatus| {
+        ConstGauge::new(Duration::from_millis(status.millis_behind).as_secs_f64())
+    };
+    let help = "Age of the oldest record that is not delivered";
+    let name = "delivery_to_s3_data_freshness_seconds";
+    put_each(encoder, (name, help), deliveries, freshness)?;
+    let failing = |status: &DeliveryStatus| ConstGauge::new(i64::from(status.last_error.is_some()));
+    let help = "Whether the delivery cannot go on now";
+    put_each(encoder, ("delivery_failing", help), deliveries, failing)
+}
+
+/// A metric of each delivery stream.
+fn put_each<M: EncodeMetric>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    deliveries: &[DeliveryDescription],
+    metric: impl Fn(&DeliveryStatus) -> M,
+) -> fmt::Result {
+    let Some(first) = deliveries.first() else {
+        return Ok(());
+    };
+    let kind = metric(&first.status).metric_type();
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for delivery in deliveries {
+        let label = [("delivery_stream", delivery.name.as_str())];
+        metric(&delivery.status).encode(family.encode_family(&label)?)?;
     }
     Ok(())
 }

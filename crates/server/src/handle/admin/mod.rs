@@ -3,6 +3,7 @@
 //! Each command names the right that it needs. What a client may not see is not listed.
 
 mod archive;
+mod delivery;
 mod fragments;
 
 use afflux_engine::{Engine, StreamKind};
@@ -88,6 +89,11 @@ impl Admin<'_> {
             Command::AddArchive(request) => self.add_archive(request).await,
             Command::RemoveArchive(request) => self.remove_archive(&request.stream).await,
             Command::ListArchives(_) => self.list_archives(),
+            Command::CreateDelivery(request) => self.create_delivery(request).await,
+            Command::UpdateDelivery(request) => self.update_delivery(request).await,
+            Command::PauseDelivery(request) => self.pause_delivery(request).await,
+            Command::DeleteDelivery(request) => self.delete_delivery(request).await,
+            Command::ListDeliveries(request) => self.list_deliveries(&request),
         }
     }
 

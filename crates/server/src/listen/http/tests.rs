@@ -44,7 +44,7 @@ impl Running {
         change(&mut config);
         let frames = Arc::new(AtomicU64::new(0));
         let fake: Services = vec![Box::new(Fake(Arc::clone(&frames)))];
-        let server = Server::start_with(config, Clock::system(), async |_, _, _, _| Ok(fake));
+        let server = Server::start_with(config, Clock::system(), async |_, _, _, _, _| Ok(fake));
         Self {
             server: server.await.unwrap(),
             dir,

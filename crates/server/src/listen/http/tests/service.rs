@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use afflux_aws::document::Format;
-use afflux_aws::kinesis::{Code, Error};
+use afflux_aws::kinesis::{Code, Error, Operation, TARGET_PREFIX};
 use afflux_types::Result;
 use bytes::Bytes;
 use hyper::http::request::Parts;
 
-use crate::aws::kinesis::{error, is_named, refused, routed};
+use crate::aws::target::{error, is_named, refused, routed};
 use crate::aws::{
     Answer, Body, Call, Frames, Payload, Prepared, Refusal, Resource, Route, Service, frames,
 };
@@ -31,7 +31,7 @@ impl Service for Fake {
     }
 
     fn takes(&self, head: &Parts) -> bool {
-        is_named(head)
+        is_named(head, TARGET_PREFIX)
     }
 
     fn reads(&self, head: &Parts) -> bool {
@@ -39,11 +39,11 @@ impl Service for Fake {
     }
 
     fn route(&self, head: &Parts, body: &Body) -> Result<Route, Answer> {
-        routed(head, body)
+        routed(head, body, Operation::name)
     }
 
     fn refuse(&self, refusal: Refusal, format: Format) -> Answer {
-        refused(refusal, format)
+        refused(refusal, format, Code::ServiceUnavailable)
     }
 
     /// A body is the name of a stream and, after a space, anything. One that is still arriving is

@@ -1,0 +1,113 @@
+//! What can be typed about delivery streams.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{Connection, ConnectionOnly};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Delivery {
+    /// Make a delivery stream: it delivers what a stream holds, or what `PutRecord` of the Firehose API gives it.
+    Create(DeliveryCreate),
+    /// List delivery streams and how far they are.
+    List(ConnectionOnly),
+    /// Show everything of a delivery stream.
+    Describe(DeliveryNamed),
+    /// Change where and how objects are written.
+    Update(DeliveryUpdate),
+    /// Let a delivery stream wait, after what it has taken.
+    Pause(DeliveryNamed),
+    /// Let a delivery stream go on.
+    Resume(DeliveryNamed),
+    /// End a delivery stream; its objects stay.
+    Delete(DeliveryNamed),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'"
+)]
+pub(crate) struct DeliveryCreate {
+    /// The delivery stream's name.
+    pub(crate) name: String,
+    /// The stream whose records are delivered; without, those that are put into the delivery stream.
+    #[arg(long, value_name = "STREAM")]
+    pub(crate) stream: Option<String>,
+    /// Where in the stream to begin.
+    #[arg(long, value_enum, default_value_t = DeliveryFrom::TrimHorizon)]
+    pub(crate) from: DeliveryFrom,
+    #[command(flatten)]
+    pub(crate) objects: DeliveryObjects,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeliveryUpdate {
+    /// The delivery stream's name.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) objects: DeliveryObjects,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeliveryNamed {
+    /// The delivery stream's name.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Where and how objects are written.
+#[derive(Debug, Args)]
+pub(crate) struct DeliveryObjects {
+    /// An existing directory on the server's machine.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "bucket")]
+    pub(crate) to: Option<PathBuf>,
+    /// A bucket of the server's configuration.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) bucket: Option<String>,
+    /// What names of objects begin with, with `!{…}` expressions; by default the hour, in UTC.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) prefix: Option<String>,
+    /// What names of objects with records that failed begin with.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) error_prefix: Option<String>,
+    /// The time zone of names.
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<String>,
+    /// What names of objects end with, instead of what the compression says.
+    #[arg(long, value_name = "EXTENSION")]
+    pub(crate) extension: Option<String>,
+    /// How objects are compressed.
+    #[arg(long, value_enum)]
+    pub(crate) compression: Option<ObjectCompression>,
+    /// An object is complete with so many MiB before compression: 1 to 128.
+    #[arg(long, value_name = "MIB")]
+    pub(crate) size_mib: Option<u64>,
+    /// An object is complete so long after its first record: 0 to 900.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) interval: Option<u64>,
+    /// A jq query whose result says which partition a record belongs to.
+    #[arg(long, value_name = "QUERY")]
+    pub(crate) partition_by: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeliveryFrom {
+    TrimHorizon,
+    Latest,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ObjectCompression {
+    None,
+    Gzip,
+    Zip,
+    Snappy,
+    HadoopSnappy,
+    Zstd,
+}

@@ -1,0 +1,290 @@
+//! What waits to become objects: one part for each group of records, in memory, then in the spool.
+//!
+//! A batch ends as a whole: when its oldest record has waited for long enough, when an object of a
+//! delivery that does not partition is complete, or when it has grown beyond its bounds. So its end is
+//! one place in each shard, which one intent can hold; a group that fills several objects in the
+//! meantime has several. While a batch is published the next one goes on to fill, so that a delivery that
+//! is behind makes the disk's and the store's waits for many objects at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use afflux_transform::{Compression, ErrorOutput, PartitionKeys};
+use afflux_types::ServerTime;
+
+use super::spool::{PartFile, Spool};
+use crate::fault::Result;
+
+/// Groups that a batch has at most before it ends; AWS calls them active partitions.
+const GROUPS_MAX: usize = 500;
+/// Objects that are complete, at most, before a batch ends.
+const FULL_MAX: usize = 64;
+/// Bytes that a batch has at most before it ends.
+const BYTES_MAX: u64 = 1 << 30;
+
+/// Memory that all batches of a server share.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory(Arc<Cells>);
+
+#[derive(Debug)]
+struct Cells {
+    used: AtomicUsize,
+    max: usize,
+}
+
+impl Memory {
+    pub(crate) fn new(max: usize) -> Self {
+        Self(Arc::new(Cells {
+            used: AtomicUsize::new(0),
+            max,
+        }))
+    }
+
+    fn take(&self, bytes: usize) {
+        self.0.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn give(&self, bytes: usize) {
+        self.0.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.used.load(Ordering::Relaxed) > self.0.max
+    }
+}
+
+/// Which objects a record goes into.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Group {
+    /// Those of what came out of the processors, of this partition.
+    Output(String),
+    /// Those of records that failed in this way.
+    Failed(ErrorOutput),
+    /// Those of what came from the source.
+    Backup,
+}
+
+/// When a batch ends and its objects are complete.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Bytes of an object of the output, and of those that failed.
+    pub(crate) object_bytes: u64,
+    /// Records of an object of the output.
+    pub(crate) object_records: u32,
+    /// Bytes of an object of the backup.
+    pub(crate) backup_bytes: u64,
+    /// How long the oldest record waits.
+    pub(crate) wait: Duration,
+    /// Whether the output is partitioned.
+    pub(crate) partitioned: bool,
+}
+
+/// Records that are delivered together.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) number: u64,
+    bounds: Bounds,
+    memory: Memory,
+    growing: BTreeMap<Group, Part>,
+    full: Vec<(Group, Part)>,
+    parts: u32,
+    bytes: u64,
+    /// By the clock's elapsed time.
+    opened: Option<Duration>,
+    pub(crate) newest: Option<ServerTime>,
+}
+
+/// One object to be.
+#[derive(Debug)]
+pub(crate) struct Part {
+    index: u32,
+    pub(crate) oldest: ServerTime,
+    /// Those that its name tells.
+    pub(crate) keys: PartitionKeys,
+    pub(crate) bytes: u64,
+    records: u32,
+    file: Option<PartFile>,
+    buffer: Held,
+}
+
+/// Bytes in memory, which go back to the server's with them.
+#[derive(Debug)]
+struct Held {
+    bytes: Vec<u8>,
+    memory: Memory,
+}
+
+impl Held {
+    fn extend(&mut self, piece: &[u8]) {
+        let before = self.bytes.capacity();
+        self.bytes.extend_from_slice(piece);
+        self.memory.take(self.bytes.capacity() - before);
+    }
+
+    fn release(&mut self) {
+        self.memory.give(self.bytes.capacity());
+        self.bytes = Vec::new();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Batch {
+    pub(crate) fn new(number: u64, bounds: Bounds, memory: Memory) -> Self {
+        Self {
+            number,
+            bounds,
+            memory,
+            growing: BTreeMap::new(),
+            full: Vec::new(),
+            parts: 0,
+            bytes: 0,
+            opened: None,
+            newest: None,
+        }
+    }
+
+    /// Notes that records that arrived at `arrival` are being taken: the batch begins to wait.
+    pub(crate) fn open(&mut self, arrival: ServerTime, now: Duration) {
+        self.opened.get_or_insert(now);
+        self.newest = self.newest.max(Some(arrival));
+    }
+
+    /// Puts a record behind those of its group.
+    pub(crate) fn push(
+        &mut self,
+        spool: &Spool,
+        group: Group,
+        arrival: ServerTime,
+        keys: &PartitionKeys,
+        data: &[u8],
+    ) -> Result<()> {
+        let object_bytes = match group {
+            Group::Backup => self.bounds.backup_bytes,
+            Group::Output(_) | Group::Failed(_) => self.bounds.object_bytes,
+        };
+        let (memory, parts) = (&self.memory, &mut self.parts);
+        let part = self.growing.entry(group.clone()).or_insert_with(|| {
+            *parts += 1;
+            Part {
+                index: *parts,
+                oldest: arrival,
+                keys: keys.clone(),
+                bytes: 0,
+                records: 0,
+                file: None,
+                buffer: Held {
+                    bytes: Vec::new(),
+                    memory: memory.clone(),
+                },
+            }
+        });
+        let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        part.oldest = part.oldest.min(arrival);
+        part.bytes = part.bytes.saturating_add(len);
+        part.records = part.records.saturating_add(1);
+        part.buffer.extend(data);
+        self.bytes = self.bytes.saturating_add(len);
+        if (part.bytes >= object_bytes || part.records >= self.bounds.object_records)
+            && let Some(part) = self.growing.remove(&group)
+        {
+            self.full.push((group, part));
+        }
+        if self.memory.is_over() {
+            self.spill(spool)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the larger half of what is in memory to the disk: a few long writes, not many short ones.
+    fn spill(&mut self, spool: &Spool) -> Result<()> {
+        let growing = self.growing.values_mut();
+        let full = self.full.iter_mut().map(|(_, part)| part);
+        let mut parts: Vec<&mut Part> = growing.chain(full).collect();
+        parts.sort_by_key(|part| std::cmp::Reverse(part.buffer.bytes.len()));
+        let mut left = parts
+            .iter()
+            .map(|part| part.buffer.bytes.len())
+            .sum::<usize>()
+            / 2;
+        for part in parts {
+            let held = part.buffer.bytes.len();
+            if held == 0 {
+                break;
+            }
+            let (number, index) = (self.number, part.index);
+            let file = part.file.get_or_insert_with(|| spool.part(number, index));
+            spool.append(file, &part.buffer.bytes)?;
+            part.buffer.release();
+            left = left.saturating_sub(held);
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// When the batch ends if nothing ends it before, by the clock's elapsed time; none if it is empty.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.opened
+            .map(|opened| opened.saturating_add(self.bounds.wait))
+    }
+
+    /// Whether the batch is to end, as soon as the one before is published.
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        let is_late = self.deadline().is_some_and(|deadline| deadline <= now);
+        is_late || self.is_full() || (!self.bounds.partitioned && !self.full.is_empty())
+    }
+
+    /// Whether the batch must not take more: with what a destination that is slow or down leaves waiting,
+    /// the log goes on alone.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.len() >= FULL_MAX || self.growing.len() >= GROUPS_MAX || self.bytes >= BYTES_MAX
+    }
+
+    /// Whether nothing was taken yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.opened.is_none()
+    }
+
+    /// Bytes that wait, before compression.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Everything, each group's objects in their order.
+    pub(crate) fn into_parts(self) -> Vec<(Group, Part)> {
+        let mut parts = self.full;
+        parts.extend(self.growing);
+        parts
+    }
+}
+
+impl Part {
+    /// Writes the object into the spool; gives its file and its bytes.
+    pub(crate) fn write(
+        self,
+        spool: &Spool,
+        batch: u64,
+        form: (Compression, [u8; 16]),
+    ) -> Result<(String, u64)> {
+        spool.object(
+            batch,
+            self.index,
+            form,
+            self.file.as_ref(),
+            &self.buffer.bytes,
+        )
+    }
+
+    /// What tells the object from all others of the batch.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+}

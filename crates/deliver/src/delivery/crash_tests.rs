@@ -1,0 +1,280 @@
+//! Ends a delivery at every operation on the disk, and goes on: each record must be in one object, once.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use afflux_transform::{Compression, Processor};
+use afflux_types::{ServerTime, ShardId};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use super::batch::Memory;
+use super::endpoint::{EndpointSettings, Refusal, Request};
+use super::publish::{place, read, sync};
+use super::settings::{DeliverySettings, DeliverySource, ObjectSettings, Place, Start};
+use super::spool::{Intent, Spool};
+use super::state::State;
+use super::taken::Slice;
+use super::work::{Plan, Work};
+use crate::fault::Result;
+use crate::fs::sim::{Failure, SimFs};
+use crate::write::Moment;
+use crate::write::script::Script;
+
+const DATA: &str = "/data";
+const OBJECTS: &str = "/objects";
+const START: i64 = 1_795_255_200_000;
+/// So small that every part goes to the disk before it is complete.
+const NO_MEMORY: usize = 1;
+const MEMORY: usize = 1 << 20;
+static ATTEMPTS: AtomicU32 = AtomicU32::new(1_000_000_000);
+
+fn scripts() -> Vec<Script> {
+    let shard = |index: u32| {
+        (0..6).fold(Script::new(index), |script, batch| {
+            let payloads: Vec<String> = (0..3)
+                .map(|record| {
+                    let camera = record % 2;
+                    format!(r#"{{"camera":{camera},"text":"{index} {batch} {record}"}}"#)
+                })
+                .collect();
+            let payloads: Vec<&[u8]> = payloads.iter().map(String::as_bytes).collect();
+            script.batch(START + batch * 1_000, &payloads)
+        })
+    };
+    vec![shard(0), shard(1)]
+}
+
+/// Every payload of the scripts, sorted.
+fn expected(scripts: &[Script]) -> Vec<String> {
+    let records = scripts.iter().flat_map(Script::records);
+    let mut lines: Vec<String> = records
+        .map(|record| payload(std::str::from_utf8(&record.data).unwrap()))
+        .collect();
+    lines.sort();
+    lines
+}
+
+fn plan(case: Case) -> Plan {
+    let source = DeliverySource::Stream {
+        name: "clicks".into(),
+        from: Start::TrimHorizon,
+    };
+    let objects = ObjectSettings {
+        compression: Compression::None,
+        ..ObjectSettings::new(Place::Directory(OBJECTS.into()))
+    };
+    let mut settings = DeliverySettings {
+        processors: vec![Processor::AppendDelimiter(b"\n".to_vec())],
+        ..DeliverySettings::new(source, objects)
+    };
+    if case.refused {
+        let url = "https://collector.example.com";
+        settings.endpoint = Some(EndpointSettings::new(url.into()));
+    }
+    if case.partitioned {
+        settings.partitioned = true;
+        settings.processors.push(Processor::MetadataExtraction {
+            query: "{camera: .camera}".into(),
+        });
+        settings.objects.prefix = "camera-!{partitionKeyFromQuery:camera}/".into();
+        settings.objects.error_prefix = "failed/".into();
+    }
+    Plan {
+        name: "archive".into(),
+        id: 7,
+        version: 1,
+        settings,
+    }
+}
+
+/// One case of a run.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    partitioned: bool,
+    /// Whether the objects are those of requests that nobody takes.
+    refused: bool,
+    memory: usize,
+}
+
+const CASES: [Case; 4] = [
+    Case {
+        partitioned: false,
+        refused: false,
+        memory: MEMORY,
+    },
+    Case {
+        partitioned: true,
+        refused: false,
+        memory: MEMORY,
+    },
+    Case {
+        partitioned: true,
+        refused: false,
+        memory: NO_MEMORY,
+    },
+    Case {
+        partitioned: false,
+        refused: true,
+        memory: MEMORY,
+    },
+];
+
+fn publish(spool: &Spool, state: &mut State, mut intent: Intent) -> Result<()> {
+    for index in 0..intent.objects.len() {
+        let object = &intent.objects[index];
+        if let Some(request) = object.request.clone() {
+            let frames = read(spool, object)?.into();
+            let refusal = Refusal {
+                code: "",
+                message: String::new(),
+                is_final: true,
+            };
+            // Which is another one at every attempt.
+            let attempts = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
+            let (lines, _) = Request::lines(frames, &refusal, attempts, ServerTime::default());
+            let form = (Compression::None, request.object_id);
+            spool.give_up(&mut intent, index, form, &lines)?;
+        }
+    }
+    let mut directories = BTreeSet::new();
+    for object in &intent.objects {
+        directories.insert(place(spool, Path::new(OBJECTS), object)?);
+    }
+    sync(&*spool.fs, &directories)?;
+    // The engine's settings change at once, or not at all.
+    *state = state.clone().after(&intent, ServerTime::default());
+    spool.forget(&intent)
+}
+
+/// Delivers the scripts from where they stand, a batch for every second slice.
+fn run(fs: &SimFs, state: &mut State, scripts: &[Script], case: Case) -> Result<()> {
+    let spool = Spool::new(Arc::new(fs.clone()), Path::new(DATA), 7);
+    if let Some(intent) = spool.open(Path::new(DATA), state.batches)? {
+        publish(&spool, state, intent)?;
+    }
+    let memory = Memory::new(case.memory);
+    let work = Work::new(plan(case), spool.clone(), memory, state);
+    let mut work = work.unwrap();
+    let slices = scripts.iter().flat_map(|script| {
+        let slices = script.slices(state.places.next(script.shard));
+        slices.into_iter().map(|slice| (script.shard, slice))
+    });
+    let mut slices: Vec<(ShardId, _)> = slices.collect();
+    slices.sort_by_key(|(shard, _)| shard.get() % 2);
+    for (index, (shard, slice)) in slices.iter().enumerate() {
+        work.take_all(Slice::new(*shard, slice.clone()), now())?;
+        if index % 2 == 1 {
+            publish(&spool, state, work.seal().write()?)?;
+        }
+    }
+    if !work.batch().is_empty() {
+        publish(&spool, state, work.seal().write()?)?;
+    }
+    Ok(())
+}
+
+fn now() -> Moment {
+    Moment {
+        elapsed: Duration::ZERO,
+        wall: ServerTime::default(),
+    }
+}
+
+fn new_disk() -> SimFs {
+    let fs = SimFs::new(Path::new(OBJECTS));
+    fs.mount(Path::new(DATA));
+    fs
+}
+
+/// Every line of every object, sorted.
+fn delivered(fs: &SimFs, what: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (path, bytes) in fs.dump() {
+        assert!(
+            path.starts_with(OBJECTS),
+            "{what}: {} is left",
+            path.display()
+        );
+        let text = String::from_utf8(bytes).unwrap();
+        lines.extend(text.lines().map(payload));
+    }
+    lines.sort();
+    lines
+}
+
+/// What a line of an object has, or of an error object.
+fn payload(line: &str) -> String {
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    let Some(raw) = line.get("rawData") else {
+        return line.to_string();
+    };
+    let raw = BASE64_STANDARD.decode(raw.as_str().unwrap()).unwrap();
+    let raw: serde_json::Value = serde_json::from_slice(&raw).unwrap();
+    raw.to_string()
+}
+
+#[test]
+fn an_undisturbed_delivery_writes_every_record_once() {
+    for case in CASES {
+        let (fs, mut state) = (new_disk(), State::default());
+        run(&fs, &mut state, &scripts(), case).unwrap();
+        assert_eq!(
+            delivered(&fs, "undisturbed"),
+            expected(&scripts()),
+            "{case:?}"
+        );
+        assert_eq!(state.totals.records, 36);
+        let cameras = fs.dump().into_keys();
+        let cameras = cameras.filter(|path| path.starts_with("/objects/camera-1"));
+        assert_eq!(cameras.count() > 0, case.partitioned);
+    }
+}
+
+#[test]
+fn a_kill_or_a_power_cut_at_any_operation_loses_and_repeats_nothing() {
+    let scripts = scripts();
+    for case in CASES {
+        for at in 1.. {
+            let (fs, mut state) = (new_disk(), State::default());
+            fs.fail(at, Failure::Crash);
+            let done = run(&fs, &mut state, &scripts, case).is_ok();
+            let kill = fs.kill();
+            let cuts = (0..4).map(|seed| fs.power_cut(at.wrapping_mul(31) + seed));
+            for (number, fs) in [kill].into_iter().chain(cuts).enumerate() {
+                let what = format!("{case:?}, operation {at}, end {number}");
+                let mut state = state.clone();
+                run(&fs, &mut state, &scripts, case)
+                    .unwrap_or_else(|fault| panic!("{what}: {fault}"));
+                assert_eq!(delivered(&fs, &what), expected(&scripts), "{what}");
+                assert_eq!(state.totals.records, 36, "{what}");
+            }
+            if done {
+                assert!(at > 40, "only {at} operations");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_at_any_operation_is_an_error_and_then_goes_on() {
+    let scripts = scripts();
+    for case in CASES {
+        for at in 1.. {
+            let (fs, mut state) = (new_disk(), State::default());
+            fs.fail(at, Failure::FullUntilFreed);
+            let done = run(&fs, &mut state, &scripts, case).is_ok();
+            fs.free();
+            run(&fs, &mut state, &scripts, case).unwrap();
+            let what = format!("{case:?}, operation {at}");
+            assert_eq!(delivered(&fs, &what), expected(&scripts), "{what}");
+            if done {
+                break;
+            }
+        }
+    }
+}

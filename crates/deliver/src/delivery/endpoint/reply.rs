@@ -1,0 +1,87 @@
+//! What an endpoint says: taken only by an answer that has everything that Firehose asks for.
+
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+
+use super::request::Refusal;
+use crate::delivery::http;
+
+/// Bytes of an answer.
+const REPLY_BYTES_MAX: usize = 1 << 20;
+/// Characters of an answer that an error object shows.
+const SHOWN_CHARS_MAX: usize = 512;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply {
+    request_id: String,
+    /// Milliseconds, as a number.
+    timestamp: serde_json::Number,
+}
+
+/// Nothing, if the answer takes the request of this id.
+pub(super) async fn check(response: Response, id: &str) -> Result<(), Refusal> {
+    let status = response.status();
+    let headers = response.headers();
+    let is_plain = headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(CONTENT_ENCODING);
+    let body = http::read(response, REPLY_BYTES_MAX).await?;
+    let Some(body) = body else {
+        return Err(refusal(
+            "HttpEndpoint.ResponseTooLarge",
+            "The response received from the endpoint is too large. Contact the owner of the endpoint to \
+             resolve this issue.",
+        ));
+    };
+    if status != StatusCode::OK {
+        let text = String::from_utf8_lossy(&body);
+        let text: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+        let message = format!(
+            "The following response was received from the endpoint destination. {}: {text}",
+            status.as_u16()
+        );
+        return Err(Refusal {
+            is_final: status == StatusCode::PAYLOAD_TOO_LARGE,
+            ..refusal("HttpEndpoint.DestinationException", &message)
+        });
+    }
+    match serde_json::from_slice::<Reply>(&body) {
+        Ok(reply) if is_plain && reply.request_id == id && reply.timestamp.is_u64() => Ok(()),
+        _ => Err(refusal(
+            "HttpEndpoint.InvalidResponseFromDestination",
+            "The response received from the specified endpoint is invalid. Contact the owner of the \
+             endpoint to resolve the issue.",
+        )),
+    }
+}
+
+fn refusal(code: &'static str, message: &str) -> Refusal {
+    Refusal {
+        code,
+        message: message.to_owned(),
+        is_final: false,
+    }
+}
+
+impl From<reqwest::Error> for Refusal {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_timeout() {
+            refusal(
+                "HttpEndpoint.RequestTimeout",
+                "The delivery timed out before a response was received and will be retried.",
+            )
+        } else if error.is_connect() {
+            refusal(
+                "HttpEndpoint.ConnectionFailed",
+                "Unable to connect to the destination endpoint. Contact the owner of the endpoint to \
+                 resolve this issue.",
+            )
+        } else {
+            refusal(
+                "HttpEndpoint.ConnectionReset",
+                "Unable to maintain connection with the endpoint. Contact the owner of the endpoint to \
+                 resolve this issue.",
+            )
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! Follows all shards of a stream and delivers what they hold, through every failure.
+//!
+//! ```text
+//! open (finds a complete batch) ──► readers, one a shard ──► work ──► complete batch ──► publish
+//!      ▲                                                                                  │ commit
+//!      └───────────────────────── back off ◄──────────── failure ◄────────────────────────┘
+//! ```
+//!
+//! One batch is published while the next one fills. There is one way back from any failure: drop what
+//! is not complete, and open again as after a crash.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use afflux_engine::{Engine, Settings};
+use afflux_types::{Clock, Error, ErrorKind, Position, Result, ShardId, StreamName};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::batch::Memory;
+use super::endpoint::{Endpoints, Sender};
+use super::functions::Functions;
+use super::publish::{publish, sync};
+use super::spool::{Intent, Planned, Spool};
+use super::state::State;
+use super::status::Status;
+use super::stores::Stores;
+use super::taken::{Slice, Taken};
+use super::transformer::{Owner, Transformer};
+use super::work::{Plan, Work};
+use crate::blocking::blocking;
+use crate::fault;
+use crate::follow::{BackOff, stopped, wait};
+use crate::fs::FileSystem;
+use crate::source::{Feed as _, Happening, Lineage, Source};
+use crate::write::Moment;
+
+/// Objects of a batch that are written at a time.
+const WRITERS: usize = 4;
+/// Slices of the log that wait for their turn.
+const SLICES: usize = 2;
+
+/// What a delivery stream's task works with.
+#[derive(Debug)]
+pub(crate) struct Context<S> {
+    pub(crate) source: S,
+    /// The stream that holds nothing but what this delivery was given, and a handle that finds it.
+    pub(crate) buffer: Option<(Engine, StreamName)>,
+    pub(crate) settings: Settings,
+    pub(crate) fs: Arc<dyn FileSystem>,
+    /// The server's data directory.
+    pub(crate) root: PathBuf,
+    pub(crate) stores: Stores,
+    pub(crate) functions: Functions,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) owner: Owner,
+    pub(crate) memory: Memory,
+    pub(crate) clock: Clock,
+    pub(crate) plan: Plan,
+    pub(crate) status: Arc<Status>,
+    /// Becomes true when the delivery is to complete its batch and end.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl<S> Context<S> {
+    /// Who sends the delivery stream's requests.
+    fn sender(&self) -> Sender {
+        let Plan { name, settings, .. } = &self.plan;
+        Sender {
+            endpoints: self.endpoints.clone(),
+            source: self
+                .owner
+                .caller(name, &settings.source)
+                .delivery_stream_arn,
+            clock: self.clock.clone(),
+            status: Arc::clone(&self.status),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// Gives back the disk of what was delivered, where nobody else may want it.
+    async fn release(&self, state: &State) {
+        let Some((engine, buffer)) = &self.buffer else {
+            return;
+        };
+        for (shard, place) in state.places.iter() {
+            let trimmed = async {
+                let shard = engine.shard(buffer, shard).await?;
+                shard.trim(Position::new(place.next)).await
+            };
+            if let Err(error) = trimmed.await {
+                tracing::warn!(
+                    delivery = %self.plan.name, error = %error.chain(),
+                    "what was delivered stays on the disk for now"
+                );
+            }
+        }
+    }
+}
+
+/// What a reader says.
+type Said = (ShardId, Result<(Happening, u64)>);
+
+/// Delivers until told to stop; what was taken is complete then, if the disk lets it be.
+pub(crate) async fn run<S: Source>(context: Arc<Context<S>>) {
+    let mut stop = context.stop.clone();
+    let mut back_off = BackOff::new();
+    loop {
+        let batches = context.status.batches();
+        let error = match Delivery::open(&context).await {
+            Ok(mut delivery) => match delivery.follow(&mut stop).await {
+                Ok(()) => return,
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        if *stop.borrow() {
+            return;
+        }
+        context.status.failed(&error);
+        tracing::warn!(
+            delivery = %context.plan.name, error = %error.chain(),
+            "a delivery failed and is tried again"
+        );
+        if context.status.batches() > batches {
+            back_off.reset();
+        }
+        if wait(back_off.next(), &mut stop).await {
+            return;
+        }
+    }
+}
+
+/// A delivery stream that is open.
+struct Delivery<S> {
+    context: Arc<Context<S>>,
+    work: Arc<Mutex<Work>>,
+    spool: Spool,
+    /// Shards whose reader was started.
+    started: BTreeSet<ShardId>,
+    readers: JoinSet<()>,
+    tell: mpsc::Sender<Said>,
+    hear: mpsc::Receiver<Said>,
+    transformer: Option<Arc<Transformer>>,
+    /// What is left of the slice that is being taken.
+    slice: Option<Slice>,
+    /// A piece of it that is with the transformer.
+    changing: JoinSet<Result<Taken>>,
+    /// The batch that is being published.
+    publishing: JoinSet<Result<()>>,
+}
+
+impl<S: Source> Delivery<S> {
+    async fn open(context: &Arc<Context<S>>) -> Result<Self> {
+        let plan = &context.plan;
+        let state = State::load(&context.settings, plan.id)?;
+        context.status.delivered(&state);
+        let spool = Spool::new(Arc::clone(&context.fs), &context.root, plan.id);
+        let (opening, root, batches) = (spool.clone(), context.root.clone(), state.batches);
+        let intent = blocking("open a spool", move || opening.open(&root, batches)).await?;
+        let state = match intent {
+            Some(intent) => publish_batch(context, &spool, state, intent).await?,
+            None => state,
+        };
+        let work = Work::new(plan.clone(), spool.clone(), context.memory.clone(), &state)?;
+        let heard = (&context.status, &context.stop);
+        let transformer = Transformer::open(&context.functions, &context.owner, plan, heard)?;
+        let (tell, hear) = mpsc::channel(SLICES);
+        Ok(Self {
+            context: Arc::clone(context),
+            work: Arc::new(Mutex::new(work)),
+            spool,
+            started: BTreeSet::new(),
+            readers: JoinSet::new(),
+            tell,
+            hear,
+            transformer: transformer.map(Arc::new),
+            slice: None,
+            changing: JoinSet::new(),
+            publishing: JoinSet::new(),
+        })
+    }
+
+    async fn follow(&mut self, stop: &mut watch::Receiver<bool>) -> Result<()> {
+        self.start_readers().await?;
+        loop {
+            let deadline = self.time_left();
+            let has_room = !self.work.lock().batch().is_full();
+            tokio::select! {
+                biased;
+                () = stopped(stop) => return self.end().await,
+                Some(published) = self.publishing.join_next() => ended(published)?,
+                () = tokio::time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => {}
+                Some(changed) = self.changing.join_next() => {
+                    self.put(ended(changed)?).await?;
+                }
+                said = self.hear.recv(), if has_room && self.slice.is_none() => {
+                    self.take(said).await?;
+                }
+            }
+            if self.publishing.is_empty() && self.is_due() {
+                self.begin_publishing();
+            }
+        }
+    }
+
+    /// Starts the readers of shards whose parents have been taken to their end.
+    async fn start_readers(&mut self) -> Result<()> {
+        let described = self.context.source.describe().await?;
+        let known: BTreeSet<ShardId> = described.shards.iter().map(|shard| shard.id).collect();
+        let places = {
+            let mut work = self.work.lock();
+            work.keep(|shard| known.contains(&shard));
+            work.places().clone()
+        };
+        for Lineage { id, parents } in &described.shards {
+            let is_next = parents
+                .iter()
+                .all(|parent| !known.contains(parent) || places.is_closed(*parent));
+            if !is_next || places.is_closed(*id) || !self.started.insert(*id) {
+                continue;
+            }
+            let (context, shard) = (Arc::clone(&self.context), *id);
+            let (from, tell) = (places.next(shard), self.tell.clone());
+            self.readers.spawn(async move {
+                let said = read(&context.source, shard, from, &tell).await;
+                if let Err(error) = said {
+                    let _ = tell.send((shard, Err(error))).await;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, said: Option<Said>) -> Result<()> {
+        let Some((shard, said)) = said else {
+            return Err(Error::internal("a delivery has no readers"));
+        };
+        let (happening, millis_behind) = said?;
+        let now = self.now();
+        let status = &self.context.status;
+        status.behind(shard, millis_behind, now.elapsed);
+        match happening {
+            Happening::Entries(entries) => {
+                let slice = Slice::new(shard, entries);
+                if self.transformer.is_some() {
+                    self.slice = Some(slice);
+                    return self.change_next().await;
+                }
+                self.on_work(move |work| work.take_all(slice, now)).await
+            }
+            Happening::Lagged(to) => {
+                self.work.lock().skip(shard, to);
+                Ok(())
+            }
+            Happening::End(end, _) => {
+                {
+                    let mut work = self.work.lock();
+                    work.skip(shard, end);
+                    work.close(shard);
+                }
+                self.start_readers().await
+            }
+        }
+    }
+
+    /// Has the next piece of the slice changed, if there is one.
+    async fn change_next(&mut self) -> Result<()> {
+        let next = self.slice.take().filter(|slice| !slice.is_empty());
+        let (Some(mut slice), Some(transformer)) = (next, &self.transformer) else {
+            return Ok(());
+        };
+        let transformer = Arc::clone(transformer);
+        let (slice, taken) = self
+            .on_work(move |work| {
+                let taken = work.take(&mut slice)?;
+                Ok((slice, taken))
+            })
+            .await?;
+        self.slice = Some(slice);
+        self.changing
+            .spawn(async move { transformer.change(taken).await });
+        Ok(())
+    }
+
+    /// Puts what was changed into the batch.
+    async fn put(&mut self, changed: Taken) -> Result<()> {
+        let now = self.now();
+        self.on_work(move |work| work.put(changed, now)).await?;
+        self.change_next().await
+    }
+
+    fn now(&self) -> Moment {
+        let clock = &self.context.clock;
+        Moment {
+            elapsed: clock.elapsed(),
+            wall: clock.wall(),
+        }
+    }
+
+    /// Ends the batch and begins to publish it.
+    fn begin_publishing(&mut self) {
+        let sealed = self.work.lock().seal();
+        let (context, spool) = (Arc::clone(&self.context), self.spool.clone());
+        self.publishing.spawn(async move {
+            let intent = blocking("write a batch", move || sealed.write()).await?;
+            let state = State::load(&context.settings, context.plan.id)?;
+            publish_batch(&context, &spool, state, intent).await?;
+            Ok(())
+        });
+    }
+
+    /// Completes what was taken; a batch that cannot be published now is when the server starts again.
+    async fn end(&mut self) -> Result<()> {
+        self.readers.abort_all();
+        // What is with the transformer is read again when the server starts.
+        self.changing.abort_all();
+        while let Some(published) = self.publishing.join_next().await {
+            if ended(published).is_err() {
+                return Ok(());
+            }
+        }
+        if self.work.lock().batch().is_empty() {
+            return Ok(());
+        }
+        self.begin_publishing();
+        if let Some(Err(error)) = self.publishing.join_next().await.map(ended) {
+            tracing::warn!(
+                delivery = %self.context.plan.name, error = %error.chain(),
+                "the last batch is delivered when the server starts again"
+            );
+        }
+        Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        let now = self.context.clock.elapsed();
+        let work = self.work.lock();
+        self.context.status.waiting(work.batch().bytes());
+        work.batch().is_due(now)
+    }
+
+    /// Until the batch ends; none if it is empty, or the one before is being published.
+    fn time_left(&self) -> Option<Duration> {
+        if !self.publishing.is_empty() {
+            return None;
+        }
+        let deadline = self.work.lock().batch().deadline()?;
+        Some(deadline.saturating_sub(self.context.clock.elapsed()))
+    }
+
+    async fn on_work<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Work) -> fault::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let work = Arc::clone(&self.work);
+        blocking("work on a delivery", move || job(&mut work.lock())).await
+    }
+}
+
+/// Reads a shard until nobody listens.
+async fn read<S: Source>(
+    source: &S,
+    shard: ShardId,
+    from: Position,
+    tell: &mpsc::Sender<Said>,
+) -> Result<()> {
+    let mut feed = source.subscribe(shard, from).await?;
+    loop {
+        let happening = feed.next().await?;
+        let is_end = matches!(happening, Happening::End(..));
+        let said = Ok((happening, feed.millis_behind()));
+        if tell.send((shard, said)).await.is_err() || is_end {
+            return Ok(());
+        }
+    }
+}
+
+/// Publishes every object of a complete batch, and notes that.
+async fn publish_batch<S: Source>(
+    context: &Arc<Context<S>>,
+    spool: &Spool,
+    state: State,
+    intent: Intent,
+) -> Result<State> {
+    let is_object = |object: &Planned| object.request.is_none();
+    let (objects, requests): (Vec<_>, Vec<_>) = intent.objects.iter().cloned().partition(is_object);
+    // An endpoint that takes nothing does not hold back what goes elsewhere.
+    publish_objects(context, spool, objects).await?;
+    let intent = context.sender().deliver_all(spool, intent).await?;
+    let sent = |object: &&Planned| requests.iter().any(|request| request.key == object.key);
+    let given_up = intent.objects.iter().filter(sent).cloned();
+    publish_objects(context, spool, given_up.filter(is_object).collect()).await?;
+    let after = state.after(&intent, context.clock.wall());
+    after.save(&context.settings, context.plan.id).await?;
+    context.status.delivered(&after);
+    context.release(&after).await;
+    let spool = spool.clone();
+    blocking("clear a spool", move || spool.forget(&intent)).await?;
+    Ok(after)
+}
+
+/// Publishes objects, and makes their names durable.
+async fn publish_objects<S: Source>(
+    context: &Arc<Context<S>>,
+    spool: &Spool,
+    objects: Vec<Planned>,
+) -> Result<()> {
+    let mut objects = objects.into_iter();
+    let mut writers = JoinSet::new();
+    let mut directories = BTreeSet::new();
+    loop {
+        while writers.len() < WRITERS
+            && let Some(object) = objects.next()
+        {
+            writers.spawn(publish_object(Arc::clone(context), spool.clone(), object));
+        }
+        match writers.join_next().await {
+            Some(written) => directories.extend(ended(written)?),
+            None => break,
+        }
+    }
+    let fs = Arc::clone(&context.fs);
+    blocking("sync directories", move || sync(&*fs, &directories)).await
+}
+
+/// Writes an object, however often that takes; gives the directory that has its name, if it is a file.
+async fn publish_object<S: Source>(
+    context: Arc<Context<S>>,
+    spool: Spool,
+    object: Planned,
+) -> Result<Option<PathBuf>> {
+    let mut stop = context.stop.clone();
+    let mut back_off = BackOff::new();
+    loop {
+        let written = publish(&spool, &context.stores, object.clone()).await;
+        let error = match written {
+            Ok(directory) => return Ok(directory),
+            Err(error) => error,
+        };
+        context.status.failed(&error);
+        tracing::warn!(
+            delivery = %context.plan.name, key = %object.key, error = %error.chain(),
+            "an object was not delivered and is tried again"
+        );
+        // Nothing that is tried again would help.
+        if error.kind() == ErrorKind::DataLoss || wait(back_off.next(), &mut stop).await {
+            return Err(error);
+        }
+    }
+}
+
+/// What a task came to.
+pub(super) fn ended<T>(task: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    task.unwrap_or_else(|error| Err(Error::internal("a delivery's task").with_source(error)))
+}

@@ -1,0 +1,56 @@
+//! Delivery streams: records from a stream, through processors, into objects, each exactly once.
+//!
+//! ```text
+//!  engine ──one reader a shard──► follow ──blocking threads──► work ──► batch ──► spool
+//!                                   │ └─► transformer ──► HTTP          groups     files, intent
+//!  Deliveries ── create, update,    └── publish ──► directory, bucket,  ──► state: places, totals
+//!                pause, delete                     HTTP endpoint
+//! ```
+//!
+//! # Exactly once
+//! A batch is what came from all shards between two places in each. When it ends, its objects are files
+//! of the spool, and then an intent names them, the objects' names, and the places behind it, all durable.
+//! Then the objects are written, then the places are noted in the engine's settings, and then the files
+//! are removed. Before the intent, a failure leaves nothing, and the records are read again; from the
+//! intent on, the same bytes are written under the same names until all are there, and nothing is read or
+//! processed twice, so that a transformer whose answers change cannot make a record appear twice; before
+//! it, a transformer may be asked again for what it has changed already. Names
+//! follow from the delivery stream, the batch and the object, and are never used again.
+//!
+//! What goes to an HTTP endpoint is delivered at least once: see [`endpoint`].
+
+mod batch;
+#[cfg(test)]
+mod crash_tests;
+mod deliveries;
+mod endpoint;
+mod follow;
+mod functions;
+mod http;
+mod options;
+mod publish;
+mod running;
+mod sealed;
+mod settings;
+mod spool;
+mod state;
+mod status;
+mod stores;
+mod taken;
+mod transformer;
+mod unique;
+mod work;
+
+pub use deliveries::Deliveries;
+pub use endpoint::{AllowedEndpoint, ContentEncoding, EndpointSettings, Endpoints};
+pub use functions::{FunctionSettings, Functions};
+pub use options::DeliveryOptions;
+pub use running::DeliveryDescription;
+pub use settings::{
+    BUFFER_BYTES_DEFAULT, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN, BUFFER_SECONDS_DEFAULT,
+    BUFFER_SECONDS_MAX, DeliverySettings, DeliverySource, ObjectSettings, Place, Start,
+};
+pub use state::{DeliveryTotals, LastObject};
+pub use status::DeliveryStatus;
+pub use stores::{BucketHome, BucketSettings, StoreSettings, Stores};
+pub use transformer::Owner;

@@ -1,0 +1,40 @@
+//! What the delivery streams of a server share.
+
+use std::path::PathBuf;
+
+use super::endpoint::Endpoints;
+use super::functions::Functions;
+use super::stores::Stores;
+use super::transformer::Owner;
+
+/// What the deliveries of a server share.
+#[derive(Clone, Debug)]
+pub struct DeliveryOptions {
+    /// An existing directory, below which records wait that have no room in memory.
+    pub directory: PathBuf,
+    /// The buckets that may be written to.
+    pub stores: Stores,
+    /// The functions that may be called.
+    pub functions: Functions,
+    /// The endpoints that may be sent to.
+    pub endpoints: Endpoints,
+    /// Whose the delivery streams are, which functions are told.
+    pub owner: Owner,
+    /// Bytes of records that wait in memory, over all delivery streams.
+    pub memory_bytes: usize,
+}
+
+impl DeliveryOptions {
+    /// No buckets, no functions, and 256 MiB of memory.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            stores: Stores::default(),
+            functions: Functions::default(),
+            endpoints: Endpoints::default(),
+            owner: Owner::default(),
+            memory_bytes: 256 << 20,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Brings the objects of a complete batch to where they belong, however often that takes.
+//!
+//! A name is used for one object only, ever, and the bytes of an object are in the spool before its
+//! first attempt. So an attempt whose answer was lost may be made again: it finds the object, or writes
+//! the same bytes once more.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use afflux_types::{Error, Result};
+use object_store::path::Path as Key;
+use object_store::{
+    Attribute, AttributeValue, Attributes, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
+    PutPayload,
+};
+
+use super::spool::{Planned, Spool};
+use super::stores::{Stores, Target};
+use crate::blocking::blocking;
+use crate::fault::{self, Fault};
+use crate::fs::FileSystem;
+
+/// Writes one object; if it is a file, its name is durable once its directory, which is returned, is
+/// synced.
+pub(crate) async fn publish(
+    spool: &Spool,
+    stores: &Stores,
+    object: Planned,
+) -> Result<Option<PathBuf>> {
+    match stores.target(&object.place)? {
+        Target::Directory(directory) => {
+            let spool = spool.clone();
+            blocking("deliver an object", move || {
+                place(&spool, &directory, &object).map(Some)
+            })
+            .await
+        }
+        Target::Store(store) => {
+            let (spool, planned) = (spool.clone(), object.clone());
+            let bytes = blocking("deliver an object", move || read(&spool, &planned)).await?;
+            upload(&*store, &object, bytes).await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Makes the names in directories durable.
+pub(crate) fn sync(fs: &dyn FileSystem, directories: &BTreeSet<PathBuf>) -> fault::Result<()> {
+    directories.iter().try_for_each(|directory| {
+        fs.sync_dir(directory)
+            .map_err(Fault::io("sync directory", directory))
+    })
+}
+
+/// Moves an object from the spool below a directory, and gives the one that has its name now.
+pub(crate) fn place(spool: &Spool, root: &Path, object: &Planned) -> fault::Result<PathBuf> {
+    let (fs, from) = (&*spool.fs, spool.path(&object.file));
+    let to = root.join(&object.key);
+    let len = |path: &Path| fs.len(path).map_err(Fault::io("look at", path));
+    let parent = Path::new(&object.key)
+        .parent()
+        .unwrap_or_else(|| Path::new(""));
+    let directory = root.join(parent);
+    if len(&from)?.is_none() {
+        // It was moved by an attempt that did not live to see it.
+        return match len(&to)? {
+            Some(found) if found == object.bytes => Ok(directory),
+            _ => Err(Fault::File {
+                path: from,
+                reason: format!("it is gone, and {} is not what it was", to.display()),
+            }),
+        };
+    }
+    spool.make_dirs(root, parent)?;
+    if len(&to)?.is_some() {
+        // It was copied by an attempt that did not live to remove the file here.
+        if !is_same(fs, &from, &to)? {
+            return Err(Fault::InTheWay { path: to });
+        }
+        fs.remove(&from).map_err(Fault::io("remove", &from))?;
+        return Ok(directory);
+    }
+    match fs.rename(&from, &to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            copy(spool, &from, &to)?;
+        }
+        renamed => renamed.map_err(|error| {
+            // Somebody may have removed the directory.
+            spool.forget_dirs();
+            Fault::io("rename", &from)(error)
+        })?,
+    }
+    Ok(directory)
+}
+
+/// Copies an object to another file system, under its name only once it is complete.
+fn copy(spool: &Spool, from: &Path, to: &Path) -> fault::Result<()> {
+    let fs = &*spool.fs;
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = to.with_file_name(format!(".{name}.tmp"));
+    let mut input = fs.read_at(from, 0).map_err(Fault::io("open", from))?;
+    let mut output = fs
+        .create(&temporary)
+        .map_err(Fault::io("create", &temporary))?;
+    io::copy(&mut input, &mut output)
+        .and_then(|_| output.sync())
+        .map_err(Fault::io("write", &temporary))?;
+    drop(output);
+    fs.rename(&temporary, to)
+        .map_err(Fault::io("rename", &temporary))?;
+    fs.remove(from).map_err(Fault::io("remove", from))
+}
+
+fn is_same(fs: &dyn FileSystem, one: &Path, other: &Path) -> fault::Result<bool> {
+    let read = |path: &Path| {
+        let mut bytes = Vec::new();
+        let mut file = fs.read_at(path, 0).map_err(Fault::io("open", path))?;
+        file.read_to_end(&mut bytes)
+            .map_err(Fault::io("read", path))?;
+        Ok(bytes)
+    };
+    Ok(read(one)? == read(other)?)
+}
+
+/// The bytes of an object.
+pub(super) fn read(spool: &Spool, object: &Planned) -> fault::Result<Vec<u8>> {
+    let path = spool.path(&object.file);
+    let mut bytes = Vec::with_capacity(usize::try_from(object.bytes).unwrap_or(0));
+    let mut file = spool
+        .fs
+        .read_at(&path, 0)
+        .map_err(Fault::io("open", &path))?;
+    file.read_to_end(&mut bytes)
+        .map_err(Fault::io("read", &path))?;
+    match u64::try_from(bytes.len()) {
+        Ok(found) if found == object.bytes => Ok(bytes),
+        _ => Err(Fault::File {
+            path,
+            reason: format!("it has {} of {} bytes", bytes.len(), object.bytes),
+        }),
+    }
+}
+
+/// Writes an object into a bucket, unless it is there.
+async fn upload(store: &dyn ObjectStore, object: &Planned, bytes: Vec<u8>) -> Result<()> {
+    let key = Key::parse(&object.key).map_err(|error| {
+        Error::invalid(format!("{:?} cannot be the name of an object", object.key))
+            .with_source(error)
+    })?;
+    let failed = |error: object_store::Error| {
+        let place = &object.place;
+        Error::unavailable(format!("write {:?} to {place}", object.key)).with_source(error)
+    };
+    let payload = PutPayload::from(bytes);
+    let encoding = object.encoding.iter();
+    let encoding = encoding.map(|encoding| {
+        (
+            Attribute::ContentEncoding,
+            AttributeValue::from(encoding.clone()),
+        )
+    });
+    let attributes: Attributes = encoding.collect();
+    let options = |mode| PutOptions {
+        attributes: attributes.clone(),
+        ..PutOptions::from(mode)
+    };
+    let created = options(PutMode::Create);
+    let written = store.put_opts(&key, payload.clone(), created).await;
+    match written {
+        Ok(_) => Ok(()),
+        Err(object_store::Error::AlreadyExists { .. }) => {
+            let found = store.head(&key).await.map_err(failed)?;
+            if found.size == object.bytes {
+                return Ok(());
+            }
+            Err(Error::unavailable(format!(
+                "{:?} in {} has {} bytes that are not this server's",
+                object.key, object.place, found.size
+            )))
+        }
+        // A store that cannot do it writes the same bytes under the same name.
+        Err(
+            object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. },
+        ) => {
+            let written = store.put_opts(&key, payload, options(PutMode::Overwrite));
+            written.await.map(drop).map_err(failed)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}

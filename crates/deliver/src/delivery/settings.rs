@@ -1,0 +1,234 @@
+//! What a user may choose about a delivery stream, checked once and kept as JSON in the engine.
+
+use std::path::PathBuf;
+
+use afflux_transform::{
+    Compression, Partitioning, Prefix, Processor, Steps, check_extension, time_zone,
+};
+use afflux_types::{Error, Result, StreamName};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::endpoint::EndpointSettings;
+use crate::settings::check_directory;
+
+/// Size of an object unless the settings say otherwise: 5 MiB.
+pub const BUFFER_BYTES_DEFAULT: u64 = 5 << 20;
+/// Largest size of an object that can be asked for: 128 MiB. One record may exceed it.
+pub const BUFFER_BYTES_MAX: u64 = 128 << 20;
+/// Smallest size of an object that can be asked for: 1 MiB.
+pub const BUFFER_BYTES_MIN: u64 = 1 << 20;
+/// How long records wait for an object to fill unless the settings say otherwise: 300 s.
+pub const BUFFER_SECONDS_DEFAULT: u64 = 300;
+/// The longest that records may wait for an object to fill: 900 s.
+pub const BUFFER_SECONDS_MAX: u64 = 900;
+
+/// What a delivery stream does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliverySettings {
+    /// Where its records come from.
+    pub source: DeliverySource,
+    /// What is done to each record, in AWS's order whatever the order here.
+    pub processors: Vec<Processor>,
+    /// Where what comes out goes.
+    pub objects: ObjectSettings,
+    /// Whether what comes out is grouped by the keys that the processors find in it.
+    pub partitioned: bool,
+    /// Where every record of the source goes too, as it came.
+    pub backup: Option<ObjectSettings>,
+    /// What takes what comes out, if it does not go to `objects`; these have what it does not take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointSettings>,
+}
+
+/// Where the records of a delivery stream come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliverySource {
+    /// From those who put them into the delivery stream.
+    Direct,
+    /// From a stream of records.
+    Stream {
+        /// Its name.
+        name: String,
+        /// Where in it the delivery begins.
+        from: Start,
+    },
+}
+
+/// Where in a stream a delivery begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// With the oldest record.
+    TrimHorizon,
+    /// Behind the newest record.
+    Latest,
+}
+
+/// A place for objects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// A bucket of the server's configuration.
+    Bucket(String),
+    /// An existing directory of the server's machine.
+    Directory(PathBuf),
+}
+
+/// Objects that are written: where, under which names, how large and in which form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectSettings {
+    /// Where they are written.
+    pub place: Place,
+    /// What the names of objects begin with: text and `!{…}` expressions.
+    pub prefix: String,
+    /// What the names of objects with records that failed begin with.
+    pub error_prefix: String,
+    /// The time zone of the names: a name of the IANA database.
+    pub time_zone: String,
+    /// What names end with, instead of what the compression says.
+    pub extension: Option<String>,
+    /// How they are compressed.
+    pub compression: Compression,
+    /// An object is complete when it has this many bytes before compression.
+    pub buffer_bytes: u64,
+    /// An object is complete this long after its first record.
+    ///
+    /// # Units
+    /// Whole seconds; with zero, records are delivered as soon as they come.
+    pub buffer_seconds: u64,
+}
+
+impl ObjectSettings {
+    /// Objects in `place` with every default.
+    #[must_use]
+    pub fn new(place: Place) -> Self {
+        Self {
+            place,
+            prefix: String::new(),
+            error_prefix: String::new(),
+            time_zone: "UTC".to_owned(),
+            extension: None,
+            compression: Compression::default(),
+            buffer_bytes: BUFFER_BYTES_DEFAULT,
+            buffer_seconds: BUFFER_SECONDS_DEFAULT,
+        }
+    }
+}
+
+impl DeliverySettings {
+    /// Everything from `source` into `objects`, as it comes.
+    #[must_use]
+    pub fn new(source: DeliverySource, objects: ObjectSettings) -> Self {
+        Self {
+            source,
+            processors: Vec::new(),
+            objects,
+            partitioned: false,
+            backup: None,
+            endpoint: None,
+        }
+    }
+
+    /// Reads the JSON form.
+    ///
+    /// # Errors
+    /// `Invalid` if it is none.
+    pub fn from_json(json: &str) -> Result<Self> {
+        serde_json::from_str(json).map_err(|error| {
+            Error::invalid(format!(
+                "the settings of a delivery stream are not valid: {error}"
+            ))
+        })
+    }
+
+    /// The JSON form.
+    ///
+    /// # Errors
+    /// `Invalid` for a directory whose name is not Unicode.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| Error::invalid(error.to_string()))
+    }
+
+    /// Checks every setting, without looking at what lies behind it.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the setting, its value and the limit.
+    pub fn check(&self) -> Result<()> {
+        if let DeliverySource::Stream { name, .. } = &self.source {
+            StreamName::new(name)?;
+        }
+        Steps::compile(&self.processors).map_err(invalid)?;
+        Names::of(&self.objects, self.partitioned)?;
+        if let Some(backup) = &self.backup {
+            Names::of(backup, false)?;
+        }
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.check()?;
+            if self.partitioned {
+                let message = "what goes to an HTTP endpoint cannot be partitioned";
+                return Err(Error::invalid(message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names that objects get: an [`ObjectSettings`], checked and understood.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) prefix: Prefix,
+    pub(crate) error_prefix: Prefix,
+    pub(crate) zone: TimeZone,
+    pub(crate) extension: String,
+}
+
+impl Names {
+    pub(crate) fn of(settings: &ObjectSettings, partitioned: bool) -> Result<Self> {
+        if let Place::Directory(directory) = &settings.place {
+            check_directory(directory)?;
+        }
+        let limits = [
+            (
+                "buffer_bytes",
+                settings.buffer_bytes,
+                BUFFER_BYTES_MIN,
+                BUFFER_BYTES_MAX,
+            ),
+            (
+                "buffer_seconds",
+                settings.buffer_seconds,
+                0,
+                BUFFER_SECONDS_MAX,
+            ),
+        ];
+        for (name, value, least, most) in limits {
+            if !(least..=most).contains(&value) {
+                return Err(Error::invalid(format!(
+                    "{name} is {value}; allowed are {least} to {most}"
+                )));
+            }
+        }
+        let partitioning = match partitioned {
+            true => Partitioning::Dynamic,
+            false => Partitioning::Off,
+        };
+        let (prefix, error_prefix) = (&settings.prefix, &settings.error_prefix);
+        let extension = settings.extension.clone();
+        let extension = extension.unwrap_or_else(|| settings.compression.extension().to_owned());
+        check_extension(&extension).map_err(invalid)?;
+        Ok(Self {
+            prefix: Prefix::output(prefix, partitioning).map_err(invalid)?,
+            error_prefix: Prefix::error(error_prefix, prefix).map_err(invalid)?,
+            zone: time_zone(&settings.time_zone).map_err(invalid)?,
+            extension,
+        })
+    }
+}
+
+fn invalid(fault: impl std::error::Error) -> Error {
+    Error::invalid(fault.to_string())
+}

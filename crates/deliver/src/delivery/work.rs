@@ -1,0 +1,224 @@
+//! What becomes of entries: records, through the processors, into the batch. Synchronous, for blocking
+//! threads; knows no clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use afflux_transform::{Failed, PartitionKeys, Record, Steps, failed_line};
+use afflux_types::{Position, Result as AffluxResult, ServerTime, ShardId};
+
+use super::batch::{Batch, Bounds, Group, Memory};
+use super::endpoint::{FRAMES_BYTES_MAX, RECORDS_MAX, frame};
+use super::sealed::{Forms, Sealed};
+use super::settings::{DeliverySettings, DeliverySource};
+use super::spool::Spool;
+use super::state::{DeliveryTotals, Places, State};
+use super::taken::{Slice, Taken, Taking};
+use crate::fault::Result;
+use crate::write::Moment;
+
+/// Payload that is between the log and the batch at a time, without a transformer.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// A delivery stream as its workers know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) name: String,
+    /// Never used for another delivery stream.
+    pub(crate) id: u64,
+    pub(crate) version: u64,
+    pub(crate) settings: DeliverySettings,
+}
+
+/// The worker of a delivery stream.
+#[derive(Debug)]
+pub(crate) struct Work {
+    plan: Plan,
+    steps: Steps,
+    forms: Arc<Forms>,
+    /// Whether records have partition keys that mean something.
+    has_keys: bool,
+    spool: Spool,
+    memory: Memory,
+    batch: Batch,
+    /// Where the shards are with all that the batch holds.
+    places: Places,
+    /// Of the batch.
+    totals: DeliveryTotals,
+}
+
+impl Work {
+    pub(crate) fn new(
+        plan: Plan,
+        spool: Spool,
+        memory: Memory,
+        state: &State,
+    ) -> AffluxResult<Self> {
+        let settings = &plan.settings;
+        settings.check()?;
+        let steps = Steps::compile(&settings.processors);
+        Ok(Self {
+            steps: steps.map_err(|fault| afflux_types::Error::invalid(fault.to_string()))?,
+            batch: Batch::new(state.batches + 1, bounds(settings), memory.clone()),
+            places: state.places.clone(),
+            totals: DeliveryTotals::default(),
+            has_keys: settings.source != DeliverySource::Direct,
+            forms: Arc::new(Forms::of(&plan)?),
+            plan,
+            spool,
+            memory,
+        })
+    }
+
+    /// Where the shards are with all that was taken.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Takes whole stamped entries into the batch, of a delivery stream without a transformer.
+    pub(crate) fn take_all(&mut self, mut slice: Slice, now: Moment) -> Result<()> {
+        while !slice.is_empty() {
+            let taken = self.take(&mut slice)?;
+            self.put(taken, now)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the next piece of a slice; it is not in the batch before it is [`put`](Self::put) there.
+    pub(crate) fn take(&self, slice: &mut Slice) -> Result<Taken> {
+        let bytes_max = self.steps.transformer().map_or(PIECE_BYTES, |transformer| {
+            usize::try_from(transformer.buffer_bytes).unwrap_or(usize::MAX)
+        });
+        let taking = Taking {
+            steps: &self.steps,
+            bytes_max,
+            has_keys: self.has_keys,
+            has_backup: self.plan.settings.backup.is_some(),
+        };
+        slice.take(self.places.next(slice.shard()), taking)
+    }
+
+    /// Puts a piece into the batch, which was taken last and which the transformer has seen.
+    pub(crate) fn put(&mut self, mut taken: Taken, now: Moment) -> Result<()> {
+        self.lose(taken.shard, taken.missing);
+        if let Some(arrival) = taken.newest {
+            self.batch.open(arrival, now.elapsed);
+        }
+        let count = u64::try_from(taken.count).unwrap_or(u64::MAX);
+        self.totals.records = self.totals.records.saturating_add(count);
+        let no_keys = PartitionKeys::default();
+        for (arrival, data) in &taken.originals {
+            let group = Group::Backup;
+            self.batch
+                .push(&self.spool, group, *arrival, &no_keys, data)?;
+        }
+        for record in std::mem::take(&mut taken.records) {
+            if let Some(record) = self.steps.after(record, &mut taken.failed) {
+                self.put_record(record, &mut taken.failed)?;
+            }
+        }
+        for failed in &taken.failed {
+            self.fail(failed, now.wall)?;
+        }
+        self.places.advance(taken.shard, taken.next);
+        Ok(())
+    }
+
+    /// Notes that a shard goes on at `to`: what is before it and was not taken is gone.
+    pub(crate) fn skip(&mut self, shard: ShardId, to: Position) {
+        let next = self.places.next(shard);
+        if to > next {
+            self.lose(shard, to.get() - next.get());
+            self.places.advance(shard, to);
+        }
+    }
+
+    fn lose(&mut self, shard: ShardId, missing: u64) {
+        if missing > 0 {
+            tracing::warn!(
+                delivery = %self.plan.name, %shard, missing,
+                "records were deleted by their stream's retention before they were delivered"
+            );
+            self.totals.missing = self.totals.missing.saturating_add(missing);
+        }
+    }
+
+    /// Notes that a shard has ended.
+    pub(crate) fn close(&mut self, shard: ShardId) {
+        self.places.close(shard);
+    }
+
+    /// Forgets shards that have ended and are no more: nobody asks for them again.
+    pub(crate) fn keep(&mut self, is_there: impl Fn(ShardId) -> bool) {
+        self.places.keep(is_there);
+    }
+
+    /// Puts a record into the objects of its partition.
+    fn put_record(&mut self, record: Record, failed: &mut Vec<Failed>) -> Result<()> {
+        match self.forms.output().prefix.partition(&record.keys) {
+            Ok(partition) => {
+                let group = Group::Output(partition);
+                let framed;
+                let data = match &self.plan.settings.endpoint {
+                    Some(_) => {
+                        framed = frame(record.arrival, &record.data);
+                        &framed[..]
+                    }
+                    None => &record.data,
+                };
+                let batch = &mut self.batch;
+                batch.push(&self.spool, group, record.arrival, &record.keys, data)?;
+            }
+            Err(error) => failed.push(Failed::without_partition(record, &error)),
+        }
+        Ok(())
+    }
+
+    /// Puts a record that failed at `wall` into the objects of its kind of failure.
+    fn fail(&mut self, failed: &Failed, wall: ServerTime) -> Result<()> {
+        self.totals.failed = self.totals.failed.saturating_add(1);
+        let mut line = Vec::new();
+        let arrival = failed.record.arrival;
+        failed_line(failed, wall, &mut line);
+        let (batch, no_keys) = (&mut self.batch, PartitionKeys::default());
+        let group = Group::Failed(failed.output);
+        batch.push(&self.spool, group, arrival, &no_keys, &line)
+    }
+
+    pub(crate) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Ends the batch; the next one begins.
+    pub(crate) fn seal(&mut self) -> Sealed {
+        let number = self.batch.number + 1;
+        let next = Batch::new(number, bounds(&self.plan.settings), self.memory.clone());
+        Sealed {
+            forms: Arc::clone(&self.forms),
+            spool: self.spool.clone(),
+            batch: std::mem::replace(&mut self.batch, next),
+            places: self.places.clone(),
+            totals: std::mem::take(&mut self.totals),
+        }
+    }
+}
+
+fn bounds(settings: &DeliverySettings) -> Bounds {
+    let objects = &settings.objects;
+    let backup = settings.backup.as_ref();
+    let (object_bytes, object_records, wait) = match &settings.endpoint {
+        Some(endpoint) => {
+            let bytes = endpoint.buffer_bytes.min(FRAMES_BYTES_MAX);
+            (bytes, RECORDS_MAX, endpoint.buffer_seconds)
+        }
+        None => (objects.buffer_bytes, u32::MAX, objects.buffer_seconds),
+    };
+    let wait = backup.map_or(wait, |backup| backup.buffer_seconds.min(wait));
+    Bounds {
+        object_bytes,
+        object_records,
+        backup_bytes: backup.map_or(u64::MAX, |backup| backup.buffer_bytes),
+        wait: Duration::from_secs(wait),
+        partitioned: settings.partitioned,
+    }
+}

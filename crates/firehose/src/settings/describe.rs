@@ -1,0 +1,100 @@
+//! The destination of a delivery stream that another door made, as the API would say it.
+
+use afflux_aws::firehose::Destination;
+use afflux_aws::firehose::destination::{
+    BufferingHints, CloudWatchLoggingOptions, DynamicPartitioningConfiguration,
+    EncryptionConfiguration, ExtendedS3DestinationConfiguration, ProcessingConfiguration,
+    S3DestinationConfiguration,
+};
+use afflux_aws::firehose::values::{CompressionFormat, NoEncryptionConfig, S3BackupMode};
+use afflux_deliver::{DeliverySettings, ObjectSettings, Place};
+use afflux_transform::Compression;
+
+use super::{endpoint, processor};
+
+/// What a directory is called where the API wants a bucket.
+const DIRECTORY: &str = "directory";
+
+/// What a bucket or an endpoint is said to tell of its faults.
+pub(super) const LOGGING_OFF: CloudWatchLoggingOptions = CloudWatchLoggingOptions {
+    enabled: Some(false),
+    log_group_name: None,
+    log_stream_name: None,
+};
+/// From bytes to mebibytes, and back.
+pub(super) const MEBIBYTE_SHIFT: u32 = 20;
+
+/// The destination of these settings. `role_arn` stands where the API wants a role.
+pub(crate) fn destination(settings: &DeliverySettings, role_arn: &str) -> Destination {
+    let objects = bucket(&settings.objects, role_arn);
+    if let Some(endpoint) = &settings.endpoint {
+        return endpoint::destination(endpoint, settings, objects);
+    }
+    let backup = settings.backup.as_ref();
+    let partitioned = DynamicPartitioningConfiguration {
+        retry_options: None,
+        enabled: Some(true),
+    };
+    Destination::ExtendedS3(Box::new(ExtendedS3DestinationConfiguration {
+        processing: processing(settings),
+        s3_backup_mode: Some(match backup {
+            Some(_) => S3BackupMode::Enabled,
+            None => S3BackupMode::Disabled,
+        }),
+        dynamic_partitioning: settings.partitioned.then_some(partitioned),
+        file_extension: settings.objects.extension.clone(),
+        custom_time_zone: Some(settings.objects.time_zone.clone()),
+        s3_backup: backup.map(|objects| bucket(objects, role_arn)),
+        ..objects.into()
+    }))
+}
+
+/// The processors, if there are any.
+pub(super) fn processing(settings: &DeliverySettings) -> Option<ProcessingConfiguration> {
+    let processors = settings.processors.iter().map(processor::write);
+    (!settings.processors.is_empty()).then(|| ProcessingConfiguration {
+        enabled: Some(true),
+        processors: Some(processors.collect()),
+    })
+}
+
+/// A number of the API.
+pub(super) fn whole(number: u64) -> Option<u32> {
+    u32::try_from(number).ok()
+}
+
+fn bucket(objects: &ObjectSettings, role_arn: &str) -> S3DestinationConfiguration {
+    let name = match &objects.place {
+        Place::Bucket(name) => name,
+        Place::Directory(_) => DIRECTORY,
+    };
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    S3DestinationConfiguration {
+        role_arn: role_arn.to_owned(),
+        bucket_arn: format!("arn:aws:s3:::{name}"),
+        prefix: some(&objects.prefix),
+        error_output_prefix: some(&objects.error_prefix),
+        buffering_hints: Some(BufferingHints {
+            size_in_mbs: whole(objects.buffer_bytes >> MEBIBYTE_SHIFT),
+            interval_in_seconds: whole(objects.buffer_seconds),
+        }),
+        compression_format: compression(objects.compression),
+        encryption: Some(EncryptionConfiguration {
+            no_encryption: Some(NoEncryptionConfig::NoEncryption),
+            kms_encryption: None,
+        }),
+        cloud_watch_logging_options: Some(LOGGING_OFF),
+    }
+}
+
+/// The word of the API; it has none for Zstandard.
+fn compression(compression: Compression) -> Option<CompressionFormat> {
+    match compression {
+        Compression::None => Some(CompressionFormat::Uncompressed),
+        Compression::Gzip => Some(CompressionFormat::Gzip),
+        Compression::Zip => Some(CompressionFormat::Zip),
+        Compression::Snappy => Some(CompressionFormat::Snappy),
+        Compression::HadoopSnappy => Some(CompressionFormat::HadoopSnappy),
+        Compression::Zstd => None,
+    }
+}

@@ -1,0 +1,163 @@
+//! What failed on the way, and the line that an error object has for it.
+//!
+//! # Shape
+//! One JSON object and a line feed, with the members in the order in which Firehose writes them: the payload
+//! in base64, code and message, the number of attempts, times in milliseconds, and the transformer's ARN if
+//! it was the transformer that failed.
+
+use afflux_types::{Error, ServerTime};
+use serde::Serialize;
+
+use crate::Record;
+
+/// The code of a record whose partition cannot be found.
+pub(crate) const PARTITION_CODE: &str = "DynamicPartitioning.MetadataExtractionFailed";
+
+/// A record that cannot be delivered, with everything that the error object says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// The record as it was when it failed.
+    pub record: Record,
+    /// Under which part of the error prefix it goes.
+    pub output: ErrorOutput,
+    /// The code, such as `DynamicPartitioning.MetadataExtractionFailed`.
+    pub code: &'static str,
+    /// A sentence that says why.
+    pub message: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The transformer, if it failed there.
+    pub transformer: Option<String>,
+}
+
+impl Failed {
+    /// A record that has no place under the prefix: see [`Prefix::partition`](crate::Prefix::partition).
+    #[must_use]
+    pub fn without_partition(record: Record, error: &Error) -> Self {
+        Self {
+            record,
+            output: ErrorOutput::Processing,
+            code: PARTITION_CODE,
+            message: error.message().to_owned(),
+            attempts: 1,
+            transformer: None,
+        }
+    }
+}
+
+/// Which step failed: the values of `!{firehose:error-output-type}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorOutput {
+    /// A processor or the transformer failed.
+    Processing,
+    /// A compressed record could not be decompressed.
+    Decompression,
+    /// A record does not fit the schema of the converted format.
+    FormatConversion,
+    /// An HTTP endpoint did not take the record.
+    HttpEndpoint,
+}
+
+impl ErrorOutput {
+    /// The word in keys of error objects.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Processing => "processing-failed",
+            Self::Decompression => "decompression-failed",
+            Self::FormatConversion => "format-conversion-failed",
+            Self::HttpEndpoint => "http-endpoint-failed",
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    raw_data: String,
+    error_code: &'a str,
+    error_message: &'a str,
+    attempts_made: u32,
+    arrival_timestamp: i64,
+    attempt_ending_timestamp: i64,
+    #[serde(rename = "lambdaARN", skip_serializing_if = "Option::is_none")]
+    lambda_arn: Option<&'a str>,
+}
+
+/// Appends the line of an error object for a failed record, with its line feed.
+pub fn failed_line(failed: &Failed, attempt_end: ServerTime, out: &mut Vec<u8>) {
+    let line = Line {
+        raw_data: base64_simd::STANDARD.encode_to_string(failed.record.raw()),
+        error_code: failed.code,
+        error_message: &failed.message,
+        attempts_made: failed.attempts,
+        arrival_timestamp: failed.record.arrival.as_millis(),
+        attempt_ending_timestamp: attempt_end.as_millis(),
+        lambda_arn: failed.transformer.as_deref(),
+    };
+    line.write(out);
+}
+
+impl Line<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        serde_json::to_writer(&mut *out, self).expect("text and numbers have a JSON form");
+        out.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use afflux_types::{Position, ShardId};
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::Origin;
+
+    fn failed(transformer: Option<&str>) -> Failed {
+        let origin = Origin {
+            shard: ShardId::new(0),
+            position: Position::new(7),
+            sub_sequence: None,
+        };
+        let data = Bytes::from_static(b"FAIL this one\n");
+        let arrival = ServerTime::from_millis(1_789_014_240_448);
+        Failed {
+            record: Record::new(data, arrival, origin, None),
+            output: ErrorOutput::Processing,
+            code: "Lambda.ProcessingFailedStatus",
+            message: "ProcessingFailed status set for record".to_owned(),
+            attempts: 1,
+            transformer: transformer.map(str::to_owned),
+        }
+    }
+
+    fn line(failed: &Failed) -> String {
+        let mut out = Vec::new();
+        failed_line(failed, ServerTime::from_millis(1_789_014_301_529), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_the_members_of_a_line_that_was_captured() {
+        let arn = "arn:aws:lambda:us-west-2:123456789012:function:probe";
+        assert_eq!(
+            line(&failed(Some(arn))),
+            "{\"rawData\":\"RkFJTCB0aGlzIG9uZQo=\",\"errorCode\":\"Lambda.ProcessingFailedStatus\",\
+             \"errorMessage\":\"ProcessingFailed status set for record\",\"attemptsMade\":1,\
+             \"arrivalTimestamp\":1789014240448,\"attemptEndingTimestamp\":1789014301529,\
+             \"lambdaARN\":\"arn:aws:lambda:us-west-2:123456789012:function:probe\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_line_without_a_transformer_names_none() {
+        assert!(line(&failed(None)).ends_with("\"attemptEndingTimestamp\":1789014301529}\n"));
+    }
+
+    #[test]
+    fn a_decompressed_record_is_shown_as_it_came() {
+        let mut failed = failed(None);
+        failed.record.compressed = Some(Bytes::from_static(b"\x1f\x8b"));
+        assert!(line(&failed).starts_with("{\"rawData\":\"H4s=\","));
+    }
+}

@@ -1,0 +1,136 @@
+//! `afflux delivery`.
+
+use std::path::Path;
+
+use afflux_testkit::wait;
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+/// What all files below a directory hold, in the order of their names.
+fn text(directory: &Path) -> String {
+    let mut entries: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    entries.sort();
+    let read = |path: &std::path::PathBuf| match path.is_dir() {
+        true => text(path),
+        false => std::fs::read_to_string(path).unwrap(),
+    };
+    entries.iter().map(read).collect()
+}
+
+fn described(world: &World, name: &str) -> Value {
+    let describe = ["delivery", "describe", name, "--output", "json"];
+    world.afflux.run(&describe).json()
+}
+
+fn until_delivered(world: &World, name: &str, records: u64) {
+    wait::until_true("everything is delivered", || {
+        let described = described(world, name);
+        assert_eq!(described["last_error"], Value::Null);
+        described["records"] == records
+    });
+}
+
+#[test]
+fn a_delivery_stream_is_made_followed_changed_paused_and_deleted() {
+    let world = World::start();
+    world.ok(&["stream", "create", "readings"]);
+    let put = |lines: &str| {
+        let put = ["put", "readings", "--key", "k"];
+        world.afflux.run_with(&put, lines.as_bytes()).ok();
+    };
+    put("{\"room\":1,\"t\":20}\n{\"room\":2,\"t\":21}\nnonsense\n");
+    let directory = world.file("lake");
+    std::fs::create_dir(&directory).unwrap();
+    let to = directory.to_str().unwrap();
+    world.ok(&[
+        "delivery",
+        "create",
+        "lake",
+        "--stream",
+        "readings",
+        "--to",
+        to,
+        "--interval",
+        "0",
+        "--partition-by",
+        "{room: .room}",
+        "--prefix",
+        "room=!{partitionKeyFromQuery:room}/",
+        "--error-prefix",
+        "failed/!{firehose:error-output-type}/",
+    ]);
+    until_delivered(&world, "lake", 3);
+    assert_eq!(text(&directory.join("room=1")), "{\"room\":1,\"t\":20}\n");
+    assert_eq!(text(&directory.join("room=2")), "{\"room\":2,\"t\":21}\n");
+    let failed = text(&directory.join("failed/processing-failed"));
+    let failed: Value = serde_json::from_str(&failed).unwrap();
+    assert_eq!(failed["rawData"], "bm9uc2Vuc2U=");
+
+    world.ok(&["delivery", "pause", "lake"]);
+    put("{\"room\":1,\"t\":22}\n");
+    world.ok(&[
+        "delivery",
+        "update",
+        "lake",
+        "--prefix",
+        "later/!{partitionKeyFromQuery:room}/",
+    ]);
+    assert_eq!(described(&world, "lake")["paused"], true);
+    assert!(!directory.join("later").exists());
+    world.ok(&["delivery", "resume", "lake"]);
+    until_delivered(&world, "lake", 4);
+    assert_eq!(text(&directory.join("later/1")), "{\"room\":1,\"t\":22}\n");
+
+    let status = described(&world, "lake");
+    assert_eq!(status["version"], 2);
+    assert_eq!(
+        (&status["objects"], &status["failed"]),
+        (&json!(4), &json!(1))
+    );
+    assert!(
+        status["last_object"]
+            .as_str()
+            .unwrap()
+            .starts_with("later/1/lake-2-")
+    );
+    let list = world.ok(&["delivery", "list"]);
+    assert!(list.contains("lake") && list.contains("later/1/"), "{list}");
+    world.ok(&["delivery", "delete", "lake"]);
+    let list = world.afflux.run(&["delivery", "list", "--output", "json"]);
+    assert_eq!(list.json(), json!([]));
+    assert!(directory.join("later/1").exists(), "objects stay");
+}
+
+#[test]
+fn what_cannot_be_delivered_is_refused() {
+    let world = World::start();
+    world.ok(&["stream", "create", "s"]);
+    let directory = world.file("lake");
+    std::fs::create_dir(&directory).unwrap();
+    let to = directory.to_str().unwrap();
+    let create = ["delivery", "create", "lake", "--stream"];
+    let fails = |more: &[&str], code| {
+        world.afflux.run(&[&create[..], more].concat()).fails(code);
+    };
+    fails(&["s"], 1);
+    fails(&["nowhere", "--to", to], 1);
+    fails(&["s", "--to", "/proc/nothing/here"], 1);
+    fails(&["s", "--bucket", "nothing"], 1);
+    fails(&["s", "--to", to, "--bucket", "b"], 2);
+    fails(&["s", "--to", to, "--compression", "rar"], 2);
+    fails(&["s", "--to", to, "--size-mib", "129"], 1);
+    fails(&["s", "--to", to, "--interval", "901"], 1);
+    fails(&["s", "--to", to, "--prefix", "!{nonsense:x}"], 1);
+    fails(&["s", "--to", to, "--partition-by", "{"], 1);
+    world.ok(&[&create[..], &["s", "--to", to]].concat());
+    fails(&["s", "--to", to], 1);
+    world
+        .afflux
+        .run(&["delivery", "describe", "other"])
+        .fails(1);
+    world.afflux.run(&["delivery", "delete", "other"]).fails(1);
+}
