@@ -147,22 +147,49 @@ fn a_stream_is_described_in_full_right_after_a_start() {
     assert_eq!(described["shards"][0]["end"], 3);
 }
 
+/// What the server answers to a GET.
+fn get(world: &World, path: &str) -> String {
+    let mut stream = TcpStream::connect(world.server.http()).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_dashboard_asks_for_nothing_that_the_server_does_not_measure() {
+    let world = World::start();
+    world.ok(&["stream", "create", "s"]);
+    let directory = world.file("objects");
+    std::fs::create_dir(&directory).unwrap();
+    let to = directory.to_str().unwrap();
+    world.ok(&["archive", "add", "s", to]);
+    world.ok(&["delivery", "create", "d", "--stream", "s", "--to", to]);
+    let metrics = get(&world, "/metrics");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/grafana/afflux.json");
+    let dashboard = std::fs::read_to_string(path).unwrap();
+    let words = dashboard.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let names = words.filter(|word| word.starts_with("afflux_"));
+    let mut seen = 0;
+    for name in names {
+        seen += 1;
+        // A family without a member yet has its help only, without the ending of counters.
+        let described = format!("# HELP {} ", name.strip_suffix("_total").unwrap_or(name));
+        assert!(metrics.contains(&described), "{name} is not in:\n{metrics}");
+    }
+    assert!(seen > 15, "{seen} names");
+}
+
 #[test]
 fn health_and_metrics_answer_over_http() {
     let world = World::start();
     world.ok(&["stream", "create", "s"]);
     world.afflux.run_with(&["put", "s"], b"a\nb\n").ok();
-    let get = |path: &str| {
-        let mut stream = TcpStream::connect(world.server.http()).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    };
+    let get = |path: &str| get(&world, path);
     assert!(
         get("/health/live").starts_with("HTTP/1.1 200"),
         "{}",
