@@ -17,12 +17,15 @@ use afflux_types::ServerTime;
 use super::spool::{PartFile, Spool};
 use crate::fault::Result;
 
-/// Groups that a batch has at most before it ends; AWS calls them active partitions.
+/// Groups beyond which a batch ends; AWS calls them active partitions.
 const GROUPS_MAX: usize = 500;
 /// Objects that are complete, at most, before a batch ends.
 const FULL_MAX: usize = 64;
 /// Bytes that a batch has at most before it ends.
 const BYTES_MAX: u64 = 1 << 30;
+
+/// Bytes that a batch may hold whatever the others do.
+const HELD_MIN: usize = 64 << 10;
 
 /// Memory that all batches of a server share.
 #[derive(Clone, Debug)]
@@ -50,8 +53,10 @@ impl Memory {
         self.0.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    fn is_over(&self) -> bool {
-        self.0.used.load(Ordering::Relaxed) > self.0.max
+    /// Whether a batch that holds so many bytes is to move some to the disk. What others hold is theirs to
+    /// move: one that holds next to nothing would only write single records.
+    fn is_short(&self, held: usize) -> bool {
+        self.0.used.load(Ordering::Relaxed) > self.0.max && held >= HELD_MIN.min(self.0.max / 4)
     }
 }
 
@@ -91,6 +96,8 @@ pub(crate) struct Batch {
     full: Vec<(Group, Part)>,
     parts: u32,
     bytes: u64,
+    /// Of these, in memory.
+    held: usize,
     /// By the clock's elapsed time.
     opened: Option<Duration>,
     pub(crate) newest: Option<ServerTime>,
@@ -145,6 +152,7 @@ impl Batch {
             full: Vec::new(),
             parts: 0,
             bytes: 0,
+            held: 0,
             opened: None,
             newest: None,
         }
@@ -196,7 +204,8 @@ impl Batch {
         {
             self.full.push((group, part));
         }
-        if self.memory.is_over() {
+        self.held += data.len();
+        if self.memory.is_short(self.held) {
             self.spill(spool)?;
         }
         Ok(())
@@ -222,6 +231,7 @@ impl Batch {
             let file = part.file.get_or_insert_with(|| spool.part(number, index));
             spool.append(file, &part.buffer.bytes)?;
             part.buffer.release();
+            self.held = self.held.saturating_sub(held);
             left = left.saturating_sub(held);
             if left == 0 {
                 break;
@@ -245,7 +255,7 @@ impl Batch {
     /// Whether the batch must not take more: with what a destination that is slow or down leaves waiting,
     /// the log goes on alone.
     pub(crate) fn is_full(&self) -> bool {
-        self.full.len() >= FULL_MAX || self.growing.len() >= GROUPS_MAX || self.bytes >= BYTES_MAX
+        self.full.len() >= FULL_MAX || self.growing.len() > GROUPS_MAX || self.bytes >= BYTES_MAX
     }
 
     /// Whether nothing was taken yet.
@@ -286,5 +296,94 @@ impl Part {
     /// What tells the object from all others of the batch.
     pub(crate) fn index(&self) -> u32 {
         self.index
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::fs::FileSystem as _;
+    use crate::fs::sim::SimFs;
+
+    const DATA: &str = "/data";
+
+    fn spool() -> (SimFs, Spool) {
+        let fs = SimFs::new(Path::new(DATA));
+        let spool = Spool::new(Arc::new(fs.clone()), Path::new(DATA), 1);
+        spool.open(Path::new(DATA), 0).unwrap();
+        (fs, spool)
+    }
+
+    fn batch(memory: &Memory, partitioned: bool) -> Batch {
+        let bounds = Bounds {
+            object_bytes: 1_000,
+            object_records: u32::MAX,
+            backup_bytes: 1_000,
+            wait: Duration::from_secs(10),
+            partitioned,
+        };
+        let mut batch = Batch::new(1, bounds, memory.clone());
+        batch.open(ServerTime::from_millis(0), Duration::ZERO);
+        batch
+    }
+
+    fn push(batch: &mut Batch, spool: &Spool, partition: usize, bytes: usize) {
+        let group = Group::Output(partition.to_string());
+        let (arrival, keys) = (ServerTime::from_millis(0), PartitionKeys::default());
+        let data = vec![b'x'; bytes];
+        batch.push(spool, group, arrival, &keys, &data).unwrap();
+    }
+
+    #[test]
+    fn five_hundred_partitions_are_active_and_one_more_ends_the_batch() {
+        let ((_, spool), memory) = (spool(), Memory::new(1 << 20));
+        let mut batch = batch(&memory, true);
+        for partition in 0..500 {
+            push(&mut batch, &spool, partition, 1);
+        }
+        assert!(!batch.is_due(Duration::ZERO));
+        push(&mut batch, &spool, 500, 1);
+        assert!(batch.is_due(Duration::ZERO) && batch.is_full());
+        assert_eq!(batch.into_parts().len(), 501);
+    }
+
+    #[test]
+    fn a_full_object_ends_a_batch_without_partitions_and_none_with() {
+        let ((_, spool), memory) = (spool(), Memory::new(1 << 20));
+        for partitioned in [false, true] {
+            let mut batch = batch(&memory, partitioned);
+            push(&mut batch, &spool, 0, 999);
+            assert!(!batch.is_due(Duration::ZERO));
+            push(&mut batch, &spool, 0, 1);
+            assert_eq!(batch.is_due(Duration::ZERO), !partitioned);
+            assert!(!batch.is_full());
+            assert!(batch.is_due(Duration::from_secs(10)));
+        }
+    }
+
+    #[test]
+    fn what_has_no_room_in_memory_goes_to_the_disk_and_the_memory_comes_back() {
+        let ((fs, spool), memory) = (spool(), Memory::new(10_000));
+        let mut batch = batch(&memory, true);
+        for round in 0..40 {
+            push(&mut batch, &spool, round % 40, 900);
+            assert!(memory.0.used.load(Ordering::Relaxed) <= 11_000);
+        }
+        let parts = fs.list(&spool.path("")).unwrap();
+        assert!(parts.iter().any(|(name, _)| name.ends_with(".part")));
+        drop(batch);
+        assert_eq!(memory.0.used.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_batch_that_holds_little_is_not_made_to_write_for_the_others() {
+        let ((fs, spool), memory) = (spool(), Memory::new(1 << 20));
+        memory.take(2 << 20);
+        let mut batch = batch(&memory, true);
+        push(&mut batch, &spool, 0, 900);
+        assert_eq!(fs.list(&spool.path("")).unwrap(), []);
+        memory.give(2 << 20);
     }
 }
