@@ -34,9 +34,9 @@ pub(crate) struct DeliveryCreate {
     /// The stream whose records are delivered; without, those that are put into the delivery stream.
     #[arg(long, value_name = "STREAM")]
     pub(crate) stream: Option<String>,
-    /// Where in the stream to begin.
-    #[arg(long, value_enum, default_value_t = DeliveryFrom::TrimHorizon)]
-    pub(crate) from: DeliveryFrom,
+    /// Where in the stream to begin: trim-horizon, latest, or a time.
+    #[arg(long, value_name = "WHERE", default_value = "trim-horizon")]
+    pub(crate) from: String,
     #[command(flatten)]
     pub(crate) objects: DeliveryObjects,
     #[command(flatten)]
@@ -94,12 +94,6 @@ pub(crate) struct DeliveryObjects {
     /// A jq query whose result says which partition a record belongs to.
     #[arg(long, value_name = "QUERY")]
     pub(crate) partition_by: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DeliveryFrom {
-    TrimHorizon,
-    Latest,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -17,8 +17,7 @@ pub(crate) use bench::{
     BenchProduce, BenchVideo, BenchWhat, CameraProtocol, HttpVersion,
 };
 pub(crate) use delivery::{
-    Delivery, DeliveryCreate, DeliveryFrom, DeliveryNamed, DeliveryObjects, DeliveryUpdate,
-    ObjectCompression,
+    Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryUpdate, ObjectCompression,
 };
 pub(crate) use pull::{PullTransport, VideoPull};
 

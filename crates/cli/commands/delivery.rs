@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use afflux_client::Client;
 use afflux_deliver::{DeliverySettings, DeliverySource, ObjectSettings, Place, Start};
 use afflux_transform::Processor;
-use afflux_types::DeliveryName;
+use afflux_types::{DeliveryName, ServerTime};
 use afflux_wire::message::{Delivery as Described, NewDelivery};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::connect::connect;
 use crate::args::{
-    ConnectionOnly, Delivery, DeliveryCreate, DeliveryFrom, DeliveryNamed, DeliveryObjects,
-    DeliveryUpdate, ObjectCompression,
+    ConnectionOnly, Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryUpdate,
+    ObjectCompression,
 };
 use crate::printer::{Printer, table, usage};
 
@@ -35,10 +35,7 @@ async fn create(args: DeliveryCreate) -> Result<ExitCode> {
         None => DeliverySource::Direct,
         Some(name) => DeliverySource::Stream {
             name,
-            from: match args.from {
-                DeliveryFrom::TrimHorizon => Start::TrimHorizon,
-                DeliveryFrom::Latest => Start::Latest,
-            },
+            from: start(&args.from)?,
         },
     };
     let place = match (&args.objects.to, &args.objects.bucket) {
@@ -63,6 +60,15 @@ async fn create(args: DeliveryCreate) -> Result<ExitCode> {
         format!("{name} delivers to {}", settings.objects.place)
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where in a stream to begin.
+fn start(typed: &str) -> Result<Start> {
+    Ok(match typed {
+        "trim-horizon" => Start::TrimHorizon,
+        "latest" => Start::Latest,
+        time => Start::At(usage(time.parse::<ServerTime>())?.as_millis()),
+    })
 }
 
 async fn update(args: DeliveryUpdate) -> Result<ExitCode> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use afflux_engine::{Engine, From, NewStream, StreamKind, delivery_stream, random, read_row};
-use afflux_types::{Clock, DeliveryName, Error, ErrorKind, Result, StreamName};
+use afflux_types::{Clock, DeliveryName, Error, ErrorKind, Result, ServerTime, StreamName};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -331,16 +331,17 @@ impl Inner {
                 "stream {name} holds video; delivery streams deliver records"
             )));
         }
-        if *from == Start::TrimHorizon {
-            return Ok(state);
-        }
-        for shard in &stream.shards {
-            let end = self.engine.shard(&name, shard.id).await?;
-            state
-                .places
-                .advance(shard.id, end.resolve(From::Latest).await?);
-            if shard.closed.is_some() {
-                state.places.close(shard.id);
+        let from = match from {
+            Start::TrimHorizon => From::TrimHorizon,
+            Start::Latest => From::Latest,
+            Start::At(time) => From::At(ServerTime::from_millis(*time)),
+        };
+        for described in &stream.shards {
+            let shard = self.engine.shard(&name, described.id).await?;
+            let next = shard.resolve(from).await?;
+            state.places.advance(described.id, next);
+            if shard.closed().is_some_and(|(end, _)| next >= end) {
+                state.places.close(described.id);
             }
         }
         Ok(state)

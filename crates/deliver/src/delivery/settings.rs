@@ -65,6 +65,11 @@ pub enum Start {
     TrimHorizon,
     /// Behind the newest record.
     Latest,
+    /// With the first record that arrived at this time or later.
+    ///
+    /// # Units
+    /// Milliseconds since 1970-01-01 UTC.
+    At(i64),
 }
 
 /// A place for objects.

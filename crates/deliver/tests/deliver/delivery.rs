@@ -223,6 +223,64 @@ async fn every_record_is_in_one_object_over_restarts_splits_and_merges() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_begins_where_it_is_told_to_and_misses_nothing_that_was_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    create_clicks(&engine, 1).await;
+    fill(&engine, [0], 2).await;
+    let zero = ShardId::new(0);
+    engine.split_shard(&clicks(), zero, None).await.unwrap();
+    let before = fill(&engine, [1, 2], 2).await;
+    // Arrival times have milliseconds: what follows is later than what is there.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let time = Clock::system().wall();
+    let after = fill(&engine, [1, 2], 2).await;
+    for (from, expected) in [
+        (Start::Latest, Vec::new()),
+        (Start::At(time.as_millis()), after.clone()),
+        (Start::TrimHorizon, Vec::new()),
+    ] {
+        let running = deliveries(dir.path(), &engine, None).await;
+        let mut settings = settings(directory(dir.path()));
+        settings.source = DeliverySource::Stream {
+            name: "clicks".into(),
+            from,
+        };
+        running
+            .create(&name(), settings, "{}".into())
+            .await
+            .unwrap();
+        let mut expected = match from {
+            Start::TrimHorizon => {
+                let mut all: Vec<String> = (0..2)
+                    .flat_map(|number| (0..3).map(move |index| format!("{zero} {number} {index}")))
+                    .collect();
+                all.extend(before.iter().chain(&after).cloned());
+                all
+            }
+            _ => expected,
+        };
+        expected.extend(fill(&engine, [1], 1).await);
+        let count = expected.len();
+        let described = until(&running, has(count)).await;
+        assert_eq!(described.status.totals.missing, 0, "{from:?}");
+        running.delete(&name()).await.unwrap();
+        let directory = dir.path().join("objects");
+        let mut found = lines(&files(&directory));
+        found.dedup();
+        assert_eq!(found, sorted(dedup(expected)), "{from:?}");
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}
+
+/// Records that were put again under the same name are one here.
+fn dedup(mut records: Vec<String>) -> Vec<String> {
+    records.sort();
+    records.dedup();
+    records
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_a_store_does_each_record_is_in_one_object() {
     for ignores_conditions in [false, true] {
         let dir = tempfile::tempdir().unwrap();
