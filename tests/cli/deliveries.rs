@@ -99,6 +99,13 @@ fn a_delivery_stream_is_made_followed_changed_paused_and_deleted() {
     );
     let list = world.ok(&["delivery", "list"]);
     assert!(list.contains("lake") && list.contains("later/1/"), "{list}");
+    let replay = ["delivery", "replay", "lake", "again", "--prefix"];
+    let times = ["--from", "2020-01-01T00:00:00Z", "--until"];
+    let prefix = "again/!{partitionKeyFromQuery:room}/";
+    world.ok(&[&replay[..], &[prefix], &times, &["2020-01-02T00:00:00Z"]].concat());
+    assert_eq!(described(&world, "again")["finished"], true);
+    assert!(!directory.join("again").exists(), "nothing is that old");
+    world.ok(&["delivery", "delete", "again"]);
     world.ok(&["delivery", "delete", "lake"]);
     let list = world.afflux.run(&["delivery", "list", "--output", "json"]);
     assert_eq!(list.json(), json!([]));
@@ -123,6 +130,7 @@ fn what_cannot_be_delivered_is_refused() {
     fails(&["s", "--to", to, "--bucket", "b"], 2);
     fails(&["s", "--to", to, "--compression", "rar"], 2);
     fails(&["s", "--to", to, "--size-mib", "129"], 1);
+    fails(&["s", "--to", to, "--from", "yesterday"], 2);
     fails(&["s", "--to", to, "--interval", "901"], 1);
     fails(&["s", "--to", to, "--prefix", "!{nonsense:x}"], 1);
     fails(&["s", "--to", to, "--partition-by", "{"], 1);

@@ -39,6 +39,7 @@ const COMMANDS: &[&[&str]] = &[
     &["delivery", "update"],
     &["delivery", "pause"],
     &["delivery", "resume"],
+    &["delivery", "replay"],
     &["delivery", "delete"],
     &["aws-env"],
     &["check"],

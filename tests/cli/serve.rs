@@ -147,17 +147,24 @@ fn a_stream_is_described_in_full_right_after_a_start() {
     assert_eq!(described["shards"][0]["end"], 3);
 }
 
-/// What the server answers to a GET.
-fn get(world: &World, path: &str) -> String {
+/// What the server answers to a request of these lines.
+fn ask(world: &World, lines: &str) -> String {
     let mut stream = TcpStream::connect(world.server.http()).unwrap();
+    let (head, body) = lines.split_once("\r\n\r\n").unwrap_or((lines, ""));
+    let length = body.len();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        "{head}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
     )
     .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
+}
+
+/// What the server answers to a GET.
+fn get(world: &World, path: &str) -> String {
+    ask(world, &format!("GET {path} HTTP/1.1"))
 }
 
 #[test]
@@ -169,6 +176,10 @@ fn the_dashboard_asks_for_nothing_that_the_server_does_not_measure() {
     let to = directory.to_str().unwrap();
     world.ok(&["archive", "add", "s", to]);
     world.ok(&["delivery", "create", "d", "--stream", "s", "--to", to]);
+    let list = "POST / HTTP/1.1\r\nX-Amz-Target: Kinesis_20131202.ListStreams\r\n\
+                Content-Type: application/x-amz-json-1.1\r\n\r\n{}";
+    let listed = ask(&world, list);
+    assert!(listed.starts_with("HTTP/1.1 200"), "{listed}");
     let metrics = get(&world, "/metrics");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/grafana/afflux.json");
     let dashboard = std::fs::read_to_string(path).unwrap();

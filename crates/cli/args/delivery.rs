@@ -20,6 +20,8 @@ pub(crate) enum Delivery {
     Pause(DeliveryNamed),
     /// Let a delivery stream go on.
     Resume(DeliveryNamed),
+    /// Deliver again what a delivery stream delivered from one time to another, by a new delivery stream.
+    Replay(DeliveryReplay),
     /// End a delivery stream; its objects stay.
     Delete(DeliveryNamed),
 }
@@ -47,6 +49,27 @@ pub(crate) struct DeliveryCreate {
 pub(crate) struct DeliveryUpdate {
     /// The delivery stream's name.
     pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) objects: DeliveryObjects,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  afflux delivery replay lake lake-again --from 2026-11-21T10:00:00Z --until 2026-11-21T11:00:00Z --prefix again/"
+)]
+pub(crate) struct DeliveryReplay {
+    /// The delivery stream's name.
+    pub(crate) name: String,
+    /// The name of the new one.
+    pub(crate) replay: String,
+    /// The first records to deliver: a time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: String,
+    /// The first records to deliver no more: a time that is over.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: String,
     #[command(flatten)]
     pub(crate) objects: DeliveryObjects,
     #[command(flatten)]

@@ -17,7 +17,8 @@ pub(crate) use bench::{
     BenchProduce, BenchVideo, BenchWhat, CameraProtocol, HttpVersion,
 };
 pub(crate) use delivery::{
-    Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryUpdate, ObjectCompression,
+    Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryReplay, DeliveryUpdate,
+    ObjectCompression,
 };
 pub(crate) use pull::{PullTransport, VideoPull};
 

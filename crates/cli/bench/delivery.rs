@@ -154,6 +154,7 @@ async fn deliver(
     let source = DeliverySource::Stream {
         name: "records".to_owned(),
         from: Start::TrimHorizon,
+        until: None,
     };
     let objects = ObjectSettings {
         compression,

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::connect::connect;
 use crate::args::{
-    ConnectionOnly, Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryUpdate,
-    ObjectCompression,
+    ConnectionOnly, Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryReplay,
+    DeliveryUpdate, ObjectCompression,
 };
 use crate::printer::{Printer, table, usage};
 
@@ -25,6 +25,7 @@ pub(crate) async fn run(command: Delivery) -> Result<ExitCode> {
         Delivery::Update(args) => update(args).await,
         Delivery::Pause(args) => pause(args, true).await,
         Delivery::Resume(args) => pause(args, false).await,
+        Delivery::Replay(args) => replay(args).await,
         Delivery::Delete(args) => delete(args).await,
     }
 }
@@ -36,6 +37,7 @@ async fn create(args: DeliveryCreate) -> Result<ExitCode> {
         Some(name) => DeliverySource::Stream {
             name,
             from: start(&args.from)?,
+            until: None,
         },
     };
     let place = match (&args.objects.to, &args.objects.bucket) {
@@ -89,6 +91,33 @@ async fn update(args: DeliveryUpdate) -> Result<ExitCode> {
         &json!({ "updated": name.as_str(), "version": version }),
         || format!("{name} has version {version}"),
     )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn replay(args: DeliveryReplay) -> Result<ExitCode> {
+    let name: DeliveryName = usage(args.name.parse())?;
+    let replay: DeliveryName = usage(args.replay.parse())?;
+    let time = |typed: &str| usage(typed.parse::<ServerTime>()).map(ServerTime::as_millis);
+    let (begin, end) = (time(&args.from)?, time(&args.until)?);
+    let client = connect(&args.connection).await?;
+    let described = find(&client, &name).await?;
+    let mut settings = DeliverySettings::from_json(&described.settings)?;
+    let DeliverySource::Stream { from, until, .. } = &mut settings.source else {
+        bail!(
+            "{name} has no stream to read again: what is put into it is deleted once it is delivered"
+        );
+    };
+    (*from, *until) = (Start::At(begin), Some(end));
+    apply(&args.objects, &mut settings)?;
+    let request = NewDelivery {
+        delivery: replay.to_string(),
+        settings: settings.to_json()?,
+        version: 0,
+    };
+    client.create_delivery(request).await?;
+    let mut printer = Printer::new(args.connection.output);
+    let value = json!({ "created": replay.as_str(), "from": args.from, "until": args.until });
+    printer.result(&value, || format!("{replay} replays {name}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -201,6 +230,7 @@ fn value(of: &Described) -> Result<Value> {
         "delivery": of.delivery,
         "version": of.version,
         "paused": of.paused,
+        "finished": of.finished,
         "records": of.records,
         "objects": of.objects,
         "bytes": of.bytes,
@@ -229,9 +259,10 @@ async fn list(args: ConnectionOnly) -> Result<ExitCode> {
                     one.failed.to_string(),
                     format!("{} ms", one.millis_behind),
                     one.last_object.clone(),
-                    match one.paused {
-                        true => "paused".to_owned(),
-                        false => one.last_error.clone(),
+                    match (one.paused, one.finished) {
+                        (true, _) => "paused".to_owned(),
+                        (false, true) => "finished".to_owned(),
+                        (false, false) => one.last_error.clone(),
                     },
                 ]
             })

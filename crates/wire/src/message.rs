@@ -753,4 +753,7 @@ pub struct Delivery {
     /// Empty: it works.
     #[prost(string, tag = "12")]
     pub last_error: String,
+    /// Everything is delivered that is to be, and nothing will follow.
+    #[prost(bool, tag = "13")]
+    pub finished: bool,
 }

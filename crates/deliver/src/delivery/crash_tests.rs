@@ -62,6 +62,7 @@ fn plan(case: Case) -> Plan {
     let source = DeliverySource::Stream {
         name: "clicks".into(),
         from: Start::TrimHorizon,
+        until: None,
     };
     let objects = ObjectSettings {
         compression: Compression::None,

@@ -321,10 +321,15 @@ impl Inner {
     /// Where a new delivery stream begins.
     async fn first_state(&self, source: &DeliverySource) -> Result<State> {
         let mut state = State::default();
-        let DeliverySource::Stream { name, from } = source else {
+        let DeliverySource::Stream { name, from, until } = source else {
             return Ok(state);
         };
         let name = StreamName::new(name)?;
+        if until.is_some_and(|until| until > self.clock.wall().as_millis()) {
+            return Err(Error::invalid(
+                "a delivery stream can end only at a time that is over",
+            ));
+        }
         let stream = self.engine.describe_stream(&name)?;
         if stream.kind != StreamKind::Records {
             return Err(Error::invalid(format!(
@@ -340,7 +345,15 @@ impl Inner {
             let shard = self.engine.shard(&name, described.id).await?;
             let next = shard.resolve(from).await?;
             state.places.advance(described.id, next);
-            if shard.closed().is_some_and(|(end, _)| next >= end) {
+            let mut end = shard.closed().map(|(end, _)| end);
+            if let Some(until) = until {
+                let until = shard
+                    .resolve(From::At(ServerTime::from_millis(*until)))
+                    .await?;
+                state.ends.set(described.id, until);
+                end = Some(until);
+            }
+            if end.is_some_and(|end| next >= end) {
                 state.places.close(described.id);
             }
         }

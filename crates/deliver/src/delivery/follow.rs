@@ -220,7 +220,8 @@ impl<S: Source> Delivery<S> {
             let is_next = parents
                 .iter()
                 .all(|parent| !known.contains(parent) || places.is_closed(*parent));
-            if !is_next || places.is_closed(*id) || !self.started.insert(*id) {
+            let is_wanted = self.work.lock().is_wanted(*id);
+            if !is_next || !is_wanted || !self.started.insert(*id) {
                 continue;
             }
             let (context, shard) = (Arc::clone(&self.context), *id);
@@ -240,6 +241,9 @@ impl<S: Source> Delivery<S> {
             return Err(Error::internal("a delivery has no readers"));
         };
         let (happening, millis_behind) = said?;
+        if !self.work.lock().is_wanted(shard) {
+            return Ok(());
+        }
         let now = self.now();
         let status = &self.context.status;
         status.behind(shard, millis_behind, now.elapsed);

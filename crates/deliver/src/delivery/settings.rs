@@ -54,6 +54,12 @@ pub enum DeliverySource {
         name: String,
         /// Where in it the delivery begins.
         from: Start,
+        /// The delivery ends before the first record that arrived at this time or later; it must be over.
+        ///
+        /// # Units
+        /// Milliseconds since 1970-01-01 UTC.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<i64>,
     },
 }
 

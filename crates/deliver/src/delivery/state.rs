@@ -15,6 +15,9 @@ pub(crate) struct State {
     /// Batches that were delivered.
     pub(crate) batches: u64,
     pub(crate) places: Places,
+    /// Where shards end for this delivery stream, which has no others; empty if it goes on for ever.
+    #[serde(default)]
+    pub(crate) ends: Ends,
     pub(crate) totals: DeliveryTotals,
     /// The object that was written last.
     pub(crate) last_object: Option<LastObject>,
@@ -24,6 +27,11 @@ pub(crate) struct State {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Places(BTreeMap<u32, ShardPlace>);
+
+/// Where shards end for a delivery stream that replays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Ends(BTreeMap<u32, u64>);
 
 /// Where a shard goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +115,27 @@ impl Places {
     }
 }
 
+impl Ends {
+    /// Lets a shard end before a position.
+    pub(crate) fn set(&mut self, shard: ShardId, end: Position) {
+        self.0.insert(shard.get(), end.get());
+    }
+
+    /// Where a shard ends; none if it is not to be read at all.
+    pub(crate) fn of(&self, shard: ShardId) -> Option<Position> {
+        match self.0.is_empty() {
+            true => Some(Position::new(u64::MAX)),
+            false => self.0.get(&shard.get()).copied().map(Position::new),
+        }
+    }
+
+    /// Whether everything was taken that is to be.
+    pub(crate) fn are_reached(&self, places: &Places) -> bool {
+        let mut shards = self.0.keys();
+        !self.0.is_empty() && shards.all(|shard| places.is_closed(ShardId::new(*shard)))
+    }
+}
+
 impl DeliveryTotals {
     /// The sums with those of one more batch.
     #[must_use]
@@ -147,6 +176,7 @@ impl State {
         Self {
             batches: intent.batch,
             places: intent.places.clone(),
+            ends: self.ends,
             totals: self.totals.plus(intent.totals),
             last_object: last_object.or(self.last_object),
         }

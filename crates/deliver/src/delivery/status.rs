@@ -15,6 +15,8 @@ pub struct DeliveryStatus {
     pub totals: DeliveryTotals,
     /// The object that was written last.
     pub last_object: Option<LastObject>,
+    /// Whether everything is delivered that is to be, and nothing will follow.
+    pub finished: bool,
     /// Bytes that were taken from the source and wait for their batch to end, before compression.
     pub waiting_bytes: u64,
     /// How far the slowest shard is behind its end; goes on to grow while delivering fails.
@@ -53,6 +55,7 @@ impl Status {
         }
         cells.batches = state.batches;
         cells.report.totals = state.totals;
+        cells.report.finished = state.ends.are_reached(&state.places);
         cells.report.last_object.clone_from(&state.last_object);
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Taken {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taking<'a> {
     pub(crate) steps: &'a Steps,
+    /// Nothing from this position on is taken.
+    pub(crate) end: Position,
     /// Payload of one piece, at most, unless its last record has more.
     pub(crate) bytes_max: usize,
     /// Whether records have partition keys that mean something.
@@ -84,7 +86,7 @@ impl Slice {
             failed: Vec::new(),
         };
         let mut left = taking.bytes_max;
-        while !self.is_empty() && left > 0 {
+        while !self.is_empty() && left > 0 && taken.next < taking.end {
             let entry = match self.entry.take() {
                 Some(entry) => entry,
                 None => Entry::take(&mut self.rest, self.shard, taken.next)?,
@@ -92,6 +94,10 @@ impl Slice {
             if taken.take(&entry, taking, &mut left)? < entry.header.end() {
                 self.entry = Some(entry);
             }
+        }
+        if taken.next >= taking.end {
+            self.rest = Bytes::new();
+            self.entry = None;
         }
         Ok(taken)
     }
@@ -107,12 +113,19 @@ impl Taken {
         }
         let arrival = entry.stamp.arrival;
         let mut position = entry.stamp.position;
-        self.missing += position.get().saturating_sub(self.next.get());
-        self.next = self.next.max(position);
+        let reached = position.min(taking.end);
+        self.missing += reached.get().saturating_sub(self.next.get());
+        self.next = self.next.max(reached);
+        if reached == taking.end {
+            return Ok(end);
+        }
         self.newest = Some(arrival);
         for record in Batch::new(&entry.body, entry.header.record_count) {
             let shard = self.shard;
             let record = record.map_err(|error| unreadable(shard, position, &error))?;
+            if position >= taking.end {
+                return Ok(end);
+            }
             if position >= self.next {
                 if self.count > 0 && record.data.len() > *left {
                     *left = 0;

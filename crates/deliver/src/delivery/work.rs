@@ -12,7 +12,7 @@ use super::endpoint::{FRAMES_BYTES_MAX, RECORDS_MAX, frame};
 use super::sealed::{Forms, Sealed};
 use super::settings::{DeliverySettings, DeliverySource};
 use super::spool::Spool;
-use super::state::{DeliveryTotals, Places, State};
+use super::state::{DeliveryTotals, Ends, Places, State};
 use super::taken::{Slice, Taken, Taking};
 use crate::fault::Result;
 use crate::write::Moment;
@@ -43,6 +43,7 @@ pub(crate) struct Work {
     batch: Batch,
     /// Where the shards are with all that the batch holds.
     places: Places,
+    ends: Ends,
     /// Of the batch.
     totals: DeliveryTotals,
 }
@@ -61,6 +62,7 @@ impl Work {
             steps: steps.map_err(|fault| afflux_types::Error::invalid(fault.to_string()))?,
             batch: Batch::new(state.batches + 1, bounds(settings), memory.clone()),
             places: state.places.clone(),
+            ends: state.ends.clone(),
             totals: DeliveryTotals::default(),
             has_keys: settings.source != DeliverySource::Direct,
             forms: Arc::new(Forms::of(&plan)?),
@@ -91,6 +93,7 @@ impl Work {
         });
         let taking = Taking {
             steps: &self.steps,
+            end: self.end(slice.shard()),
             bytes_max,
             has_keys: self.has_keys,
             has_backup: self.plan.settings.backup.is_some(),
@@ -120,16 +123,33 @@ impl Work {
         for failed in &taken.failed {
             self.fail(failed, now.wall)?;
         }
-        self.places.advance(taken.shard, taken.next);
+        self.advance(taken.shard, taken.next);
         Ok(())
+    }
+
+    /// Where a shard ends for this delivery stream.
+    fn end(&self, shard: ShardId) -> Position {
+        self.ends.of(shard).unwrap_or_default()
+    }
+
+    fn advance(&mut self, shard: ShardId, next: Position) {
+        self.places.advance(shard, next);
+        if next >= self.end(shard) {
+            self.places.close(shard);
+        }
+    }
+
+    /// Whether more of a shard is to be taken.
+    pub(crate) fn is_wanted(&self, shard: ShardId) -> bool {
+        self.ends.of(shard).is_some() && !self.places.is_closed(shard)
     }
 
     /// Notes that a shard goes on at `to`: what is before it and was not taken is gone.
     pub(crate) fn skip(&mut self, shard: ShardId, to: Position) {
-        let next = self.places.next(shard);
+        let (next, to) = (self.places.next(shard), to.min(self.end(shard)));
         if to > next {
             self.lose(shard, to.get() - next.get());
-            self.places.advance(shard, to);
+            self.advance(shard, to);
         }
     }
 

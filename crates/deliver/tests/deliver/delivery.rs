@@ -59,6 +59,7 @@ pub(crate) fn settings(place: Place) -> DeliverySettings {
     let source = DeliverySource::Stream {
         name: "clicks".into(),
         from: Start::TrimHorizon,
+        until: None,
     };
     let objects = ObjectSettings {
         compression: Compression::Gzip,
@@ -245,6 +246,7 @@ async fn a_delivery_begins_where_it_is_told_to_and_misses_nothing_that_was_there
         settings.source = DeliverySource::Stream {
             name: "clicks".into(),
             from,
+            until: None,
         };
         running
             .create(&name(), settings, "{}".into())
@@ -271,6 +273,38 @@ async fn a_delivery_begins_where_it_is_told_to_and_misses_nothing_that_was_there
         assert_eq!(found, sorted(dedup(expected)), "{from:?}");
         std::fs::remove_dir_all(directory).unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_ends_before_its_time_in_every_shard_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    create_clicks(&engine, 2).await;
+    let sent = fill(&engine, [0, 1], 3).await;
+    // Arrival times have milliseconds: what follows is later than what is there.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let time = Clock::system().wall().as_millis();
+    fill(&engine, [0, 1], 3).await;
+    let running = deliveries(dir.path(), &engine, None).await;
+    let replay = |until| DeliverySettings {
+        source: DeliverySource::Stream {
+            name: "clicks".into(),
+            from: Start::TrimHorizon,
+            until: Some(until),
+        },
+        ..settings(directory(dir.path()))
+    };
+    let (lake, future) = (name(), replay(time + 3_600_000));
+    let refused = running.create(&lake, future, "{}".into()).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+    let made = running.create(&lake, replay(time), "{}".into()).await;
+    made.unwrap();
+    let described = until(&running, |described| described.status.finished).await;
+    fill(&engine, [0, 1], 3).await;
+    running.shutdown().await;
+    let totals = described.status.totals;
+    assert_eq!((totals.records, totals.missing), (sent.len() as u64, 0));
+    assert_eq!(lines(&files(&dir.path().join("objects"))), sorted(sent));
 }
 
 /// Records that were put again under the same name are one here.
@@ -472,6 +506,7 @@ async fn settings_that_cannot_work_are_refused() {
     settings.source = DeliverySource::Stream {
         name: "nothing".into(),
         from: Start::Latest,
+        until: None,
     };
     assert_eq!(
         create(settings).await.unwrap_err().kind(),

@@ -122,6 +122,7 @@ fn data_stream(to: &Context, input: &CreateDeliveryStreamInput) -> Result<Delive
         Ok(StreamKind::Records) => Ok(DeliverySource::Stream {
             name: arn.stream.to_string(),
             from: Start::Latest,
+            until: None,
         }),
         _ => Err(invalid(format!(
             "Stream {} under account {} not found.",

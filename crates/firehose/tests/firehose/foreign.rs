@@ -26,6 +26,7 @@ async fn they_are_described_as_a_bucket() {
     let source = DeliverySource::Stream {
         name: "clicks".to_owned(),
         from: Start::TrimHorizon,
+        until: None,
     };
     let settings = DeliverySettings {
         processors: vec![

@@ -97,6 +97,7 @@ fn described(delivery: &DeliveryDescription) -> Result<Delivery> {
         settings: delivery.settings.to_json()?,
         version: delivery.version,
         paused: delivery.paused,
+        finished: status.finished,
         records: status.totals.records,
         objects: status.totals.objects,
         bytes: status.totals.bytes,
