@@ -116,6 +116,7 @@ fn fields_of_code() -> BTreeMap<String, String> {
             attribute.clear();
         } else if let Some((value, number)) = line.split_once(" = ")
             && number.ends_with(',')
+            && number.starts_with(|digit: char| digit.is_ascii_digit())
             && value.chars().all(char::is_alphanumeric)
         {
             let name = format!("{}_{}", snake(&owner), snake(value)).to_uppercase();
