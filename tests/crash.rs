@@ -19,7 +19,7 @@ use afflux_testkit::seed::{Seed, count};
 use afflux_testkit::verify::{History, Id, Place};
 use afflux_testkit::video::{Camera, play, split};
 use afflux_testkit::wait;
-use afflux_types::{Position, ShardId, StreamName};
+use afflux_types::{ErrorKind, Position, ShardId, StreamName};
 use afflux_wire::message::{Command, MergeShards, SplitShard};
 use rand::Rng as _;
 use rand::rngs::StdRng;
@@ -46,7 +46,14 @@ async fn client(world: &World) -> Client {
     config.retry.pause_max = Duration::from_millis(50);
     config.retry.connect_timeout = Duration::from_millis(500);
     config.retry.give_up_after = Duration::MAX;
-    Client::connect(config).await.unwrap()
+    // The first connection is not tried again by itself, and the machine may be busy.
+    for _ in 0..60 {
+        match Client::connect(config.clone()).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {}
+            connected => return connected.unwrap(),
+        }
+    }
+    panic!("the server did not take a connection")
 }
 
 fn name(stream: &str) -> StreamName {
