@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::Durability;
 use crate::core::Core;
+use crate::error::FileError;
 use crate::segment::Segment;
 use crate::shard::Shard;
 
@@ -58,17 +59,36 @@ impl Sealer {
 
 /// Runs the sealer until it is closed.
 pub(crate) fn run(core: &Arc<Core>) {
+    let mut refused = Vec::new();
     while let Some((shard, segment)) = core.sealer.next() {
         if shard.durability() == Durability::Os {
             sync(core, &shard, &segment);
         }
-        match segment.seal() {
-            Ok(()) => shard.observer().sealed(),
-            Err(error) if error.is_not_found() => {}
-            Err(error) => tracing::warn!(
-                %error, "the index of a sealed segment was not stored; it will be rebuilt"
-            ),
+        let sealed = segment.seal();
+        let is_refused = matches!(&sealed, Err(error) if !error.is_not_found());
+        if sealed.is_ok() {
+            shard.observer().sealed();
         }
+        note(sealed);
+        if is_refused && refused.len() < REFUSED_MAX {
+            refused.push(segment);
+        }
+    }
+    // A disk that was full may have room again.
+    for segment in refused {
+        note(segment.store_index());
+    }
+}
+
+/// Segments whose index is stored once more at the end.
+const REFUSED_MAX: usize = 1_024;
+
+fn note(stored: Result<(), FileError>) {
+    match stored {
+        Err(error) if !error.is_not_found() => tracing::warn!(
+            %error, "the index of a sealed segment was not stored; it will be rebuilt"
+        ),
+        _ => {}
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use afflux_log::{AppendError, LogKey, Volume};
+use afflux_log::{AppendError, LogKey, Repair, Volume, check};
 use afflux_types::{ErrorKind, Position};
 
 use crate::disk::{Call, EIO, ENOSPC, Fault, SimDisk};
@@ -146,6 +146,30 @@ fn a_full_disk_refuses_appends_and_lets_them_in_again() {
     let (header, body) = entry(1, 5_000, accepted);
     append(&log, &ear, header, body);
     ear.wait_durable(accepted + 1);
+}
+
+#[test]
+fn an_index_that_a_full_disk_refused_is_stored_when_the_log_closes() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = SimDisk::new();
+    let volume = open_on(&disk, dir.path());
+    let (log, ear) = shard(&volume, KEY);
+    disk.fail(Fault {
+        times: 1,
+        ..fault(Call::Open, ".index", ENOSPC)
+    });
+    let mut serial = 0;
+    while log.segments().len() < 4 {
+        let (header, body) = entry(1, 1_000, serial);
+        append(&log, &ear, header, body);
+        serial += 1;
+        ear.wait_durable(serial);
+    }
+    drop(log);
+    volume.close().unwrap();
+    let report = check(dir.path(), Repair::No).unwrap();
+    assert_eq!(report.findings, []);
+    assert!(report.segments >= 4);
 }
 
 #[test]

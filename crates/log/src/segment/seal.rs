@@ -46,6 +46,14 @@ impl Segment {
         written
     }
 
+    /// Stores the index of a sealed segment again, whose file a full disk may have refused.
+    pub(crate) fn store_index(&self) -> Result<(), FileError> {
+        match &*self.index.read() {
+            Index::Sealed(index) => self.write_index(index),
+            Index::Growing(_) | Index::Unloaded => Ok(()),
+        }
+    }
+
     /// Loads the index of a sealed segment from its file, or rebuilds it.
     pub(super) fn load(self: &Arc<Self>) -> Result<(), StoreError> {
         let index = match self.read_index()? {
