@@ -36,6 +36,15 @@ impl Entry {
             body,
         })
     }
+
+    /// Lets go of the records before `position`, which stands where `rest` of the body begins.
+    pub(crate) fn skip_to(&mut self, position: Position, rest: &[u8]) {
+        let left = self.header.end().get().saturating_sub(position.get());
+        self.header.record_count = u32::try_from(left).unwrap_or(u32::MAX);
+        self.stamp.position = position;
+        self.header.stamp = Some(self.stamp);
+        self.body = self.body.slice_ref(rest);
+    }
 }
 
 /// The records inside a record of a batch's body, if it is an aggregated one.

@@ -144,6 +144,12 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// The bytes behind the records that were read.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.body.get(self.offset..).unwrap_or_default()
+    }
+
     /// Checks every record: framing, partition key, and size against `record_bytes_max`.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ const RECORDS_MAX: usize = 10_000;
 pub(crate) struct Slice {
     shard: ShardId,
     rest: Bytes,
-    /// An entry of which some records were taken.
+    /// What is left of an entry of which some records were taken.
     entry: Option<Entry>,
 }
 
@@ -87,11 +87,11 @@ impl Slice {
         };
         let mut left = taking.bytes_max;
         while !self.is_empty() && left > 0 && taken.next < taking.end {
-            let entry = match self.entry.take() {
+            let mut entry = match self.entry.take() {
                 Some(entry) => entry,
                 None => Entry::take(&mut self.rest, self.shard, taken.next)?,
             };
-            if taken.take(&entry, taking, &mut left)? < entry.header.end() {
+            if !taken.take(&mut entry, taking, &mut left)? {
                 self.entry = Some(entry);
             }
         }
@@ -104,12 +104,12 @@ impl Slice {
 }
 
 impl Taken {
-    /// Takes records of an entry while there is something left; gives where the shard goes on.
-    fn take(&mut self, entry: &Entry, taking: Taking<'_>, left: &mut usize) -> Result<Position> {
+    /// Takes records of an entry while there is something left; false if the entry has more of them then.
+    fn take(&mut self, entry: &mut Entry, taking: Taking<'_>, left: &mut usize) -> Result<bool> {
         let end = entry.header.end();
         if entry.header.kind != Kind::Batch || end <= self.next {
             self.next = self.next.max(end);
-            return Ok(self.next);
+            return Ok(true);
         }
         let arrival = entry.stamp.arrival;
         let mut position = entry.stamp.position;
@@ -117,21 +117,26 @@ impl Taken {
         self.missing += reached.get().saturating_sub(self.next.get());
         self.next = self.next.max(reached);
         if reached == taking.end {
-            return Ok(end);
+            return Ok(true);
         }
         self.newest = Some(arrival);
-        for record in Batch::new(&entry.body, entry.header.record_count) {
+        let body = entry.body.clone();
+        let mut records = Batch::new(&body, entry.header.record_count);
+        loop {
+            let rest = records.rest();
+            let Some(record) = records.next() else { break };
             let shard = self.shard;
             let record = record.map_err(|error| unreadable(shard, position, &error))?;
             if position >= taking.end {
-                return Ok(end);
+                return Ok(true);
             }
             if position >= self.next {
                 if self.count > 0 && record.data.len() > *left {
                     *left = 0;
                 }
                 if *left == 0 {
-                    return Ok(self.next);
+                    entry.skip_to(position, rest);
+                    return Ok(false);
                 }
                 let key = partition_key(record.partition_key);
                 let key = key.map_err(|error| unreadable(shard, position, &error))?;
@@ -140,7 +145,7 @@ impl Taken {
                     position,
                     sub_sequence: None,
                 };
-                let data = entry.body.slice_ref(record.data);
+                let data = body.slice_ref(record.data);
                 let key = taking.has_keys.then_some(key);
                 self.push(Record::new(data, arrival, origin, key), taking, left);
                 self.next = position.advance(1);
@@ -148,7 +153,7 @@ impl Taken {
             position = position.advance(1);
         }
         self.next = end;
-        Ok(end)
+        Ok(true)
     }
 
     fn push(&mut self, record: Record, taking: Taking<'_>, left: &mut usize) {
