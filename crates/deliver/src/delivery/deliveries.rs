@@ -7,7 +7,7 @@ use std::sync::Arc;
 use afflux_engine::{Engine, From, NewStream, StreamKind, delivery_stream, random, read_row};
 use afflux_types::{Clock, DeliveryName, Error, ErrorKind, Result, ServerTime, StreamName};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{MutexGuard, watch};
 
 use super::batch::Memory;
 use super::follow::{self, Context};
@@ -104,8 +104,7 @@ impl Deliveries {
         document: String,
     ) -> Result<DeliveryDescription> {
         let inner = &self.0;
-        let closed = inner.changes.lock().await;
-        check_open(*closed)?;
+        let _changes = inner.begin().await?;
         if inner.running.lock().contains_key(name) {
             return Err(Error::new(
                 ErrorKind::InUse,
@@ -151,8 +150,7 @@ impl Deliveries {
         document: String,
     ) -> Result<DeliveryDescription> {
         let inner = &self.0;
-        let closed = inner.changes.lock().await;
-        check_open(*closed)?;
+        let _changes = inner.begin().await?;
         let kept = inner.kept(name)?;
         if kept.version != version {
             return Err(Error::new(
@@ -186,8 +184,7 @@ impl Deliveries {
     /// `NotFound` if there is none of this name.
     pub async fn annotate(&self, name: &DeliveryName, document: String) -> Result<()> {
         let inner = &self.0;
-        let closed = inner.changes.lock().await;
-        check_open(*closed)?;
+        let _changes = inner.begin().await?;
         let changed = Kept {
             document,
             ..(*inner.kept(name)?).clone()
@@ -201,8 +198,7 @@ impl Deliveries {
     /// `NotFound` if there is none of this name.
     pub async fn set_paused(&self, name: &DeliveryName, paused: bool) -> Result<()> {
         let inner = &self.0;
-        let closed = inner.changes.lock().await;
-        check_open(*closed)?;
+        let _changes = inner.begin().await?;
         let kept = inner.kept(name)?;
         if kept.paused == paused {
             return Ok(());
@@ -300,6 +296,15 @@ impl Deliveries {
 }
 
 impl Inner {
+    /// Begins a change, which is alone until what is returned is dropped.
+    async fn begin(&self) -> Result<MutexGuard<'_, bool>> {
+        let closed = self.changes.lock().await;
+        match *closed {
+            true => Err(Error::unavailable("the server is stopping")),
+            false => Ok(closed),
+        }
+    }
+
     /// Checks settings against what is there.
     async fn check(&self, settings: &DeliverySettings) -> Result<()> {
         settings.check()?;
@@ -469,13 +474,6 @@ impl Inner {
 impl fmt::Debug for Deliveries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deliveries").finish_non_exhaustive()
-    }
-}
-
-fn check_open(closed: bool) -> Result<()> {
-    match closed {
-        true => Err(Error::unavailable("the server is stopping")),
-        false => Ok(()),
     }
 }
 

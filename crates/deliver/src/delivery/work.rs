@@ -56,7 +56,6 @@ impl Work {
         state: &State,
     ) -> AffluxResult<Self> {
         let settings = &plan.settings;
-        settings.check()?;
         let steps = Steps::compile(&settings.processors);
         Ok(Self {
             steps: steps.map_err(|fault| afflux_types::Error::invalid(fault.to_string()))?,
