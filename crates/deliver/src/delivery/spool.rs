@@ -238,7 +238,8 @@ impl Spool {
     ) -> Result<(String, u64)> {
         let name = format!("{batch:016x}-{index:06}.{OBJECT}");
         let path = self.path(&name);
-        let file = self.fs.create(&path).map_err(Fault::io("create", &path))?;
+        let file = self.fs.create_long(&path);
+        let file = file.map_err(Fault::io("create", &path))?;
         let written = self.encode(file, form, part, rest);
         let bytes = written.map_err(Fault::io("write", &path))?;
         if let Some(part) = part {

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use super::long::LongFile;
 use super::{FileSystem, OutFile};
 
 /// The machine's files.
@@ -14,6 +15,10 @@ pub(crate) struct Disk;
 impl FileSystem for Disk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn OutFile>> {
         Ok(Box::new(DiskFile(File::create(path)?)))
+    }
+
+    fn create_long(&self, path: &Path) -> io::Result<Box<dyn OutFile>> {
+        Ok(Box::new(LongFile::new(File::create(path)?)))
     }
 
     fn write_at(&self, path: &Path, offset: u64) -> io::Result<Box<dyn OutFile>> {

@@ -4,6 +4,7 @@
 //! [`FileSystem::sync_dir`] of its directory, and nothing else is promised.
 
 mod disk;
+mod long;
 #[cfg(test)]
 pub(crate) mod sim;
 
@@ -20,6 +21,12 @@ use crate::fault::{Fault, Result};
 pub(crate) trait FileSystem: Send + Sync + fmt::Debug {
     /// A new file, or an existing one emptied.
     fn create(&self, path: &Path) -> io::Result<Box<dyn OutFile>>;
+
+    /// Like [`create`](Self::create), for a file that may be long and that nobody reads from memory: it is
+    /// there once it is synced.
+    fn create_long(&self, path: &Path) -> io::Result<Box<dyn OutFile>> {
+        self.create(path)
+    }
 
     /// A file opened or made to be written from `offset`; what is there stays until overwritten.
     fn write_at(&self, path: &Path, offset: u64) -> io::Result<Box<dyn OutFile>>;

@@ -134,7 +134,7 @@ impl<W: Write> Encoder<W> {
             return Ok(());
         }
         match &mut self.inner {
-            Inner::Plain(writer) => writer.write_all(&self.block)?,
+            Inner::Plain(_) => {}
             Inner::Gzip(encoder) => encoder.write_all(&self.block)?,
             Inner::Zip(archive) => archive.write_all(&self.block)?,
             Inner::Blocks(blocks) => blocks.write_block(&self.block)?,
@@ -147,6 +147,9 @@ impl<W: Write> Encoder<W> {
 
 impl<W: Write> Write for Encoder<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Inner::Plain(writer) = &mut self.inner {
+            return writer.write(bytes);
+        }
         let room = BLOCK_BYTES - self.block.len();
         let taken = bytes.get(..room).unwrap_or(bytes);
         self.block.extend_from_slice(taken);
