@@ -1,20 +1,18 @@
 //! An S3-compatible server with one bucket in memory, which fails as it is told.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use afflux_deliver::{BucketHome, BucketSettings, StoreSettings};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http_body_util::Full;
 use hyper::header::{CONTENT_LENGTH, ETAG, HeaderValue, IF_NONE_MATCH, LAST_MODIFIED};
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode};
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
+
+use crate::serve::{End, serve};
 
 pub(crate) const BUCKET: &str = "lake";
 
@@ -50,25 +48,10 @@ struct State {
 
 impl Bucket {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let bucket = Self {
-            state: Arc::default(),
-            addr: listener.local_addr().unwrap(),
-        };
-        let serving = bucket.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let bucket = serving.clone();
-                tokio::spawn(async move {
-                    let service = service_fn(|request| bucket.answer(request));
-                    let connection = hyper::server::conn::http1::Builder::new();
-                    let _ = connection
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                });
-            }
-        });
-        bucket
+        let state: Arc<Mutex<State>> = Arc::default();
+        let shared = Arc::clone(&state);
+        let addr = serve(move |head, body| answer(Arc::clone(&shared), head, body)).await;
+        Self { state, addr }
     }
 
     /// Its URL.
@@ -114,59 +97,50 @@ impl Bucket {
     pub(crate) fn writes(&self) -> usize {
         self.state.lock().writes
     }
-
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Error> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.map_err(|_| Error)?.to_bytes();
-        let prefix = format!("/{BUCKET}/");
-        let Some(key) = head.uri.path().strip_prefix(&prefix) else {
-            return Ok(status(StatusCode::NOT_FOUND));
-        };
-        assert!(
-            head.headers.contains_key("authorization"),
-            "requests are signed"
-        );
-        let mut state = self.state.lock();
-        if let Some(down) = state.down {
-            return Ok(status(StatusCode::from_u16(down).unwrap()));
-        }
-        if head.method == Method::HEAD {
-            return Ok(match state.objects.get(key) {
-                Some(bytes) => described(bytes),
-                None => status(StatusCode::NOT_FOUND),
-            });
-        }
-        assert_eq!(head.method, Method::PUT, "{key}");
-        state.writes += 1;
-        let mood = state.moods.pop_front();
-        match mood {
-            Some(Mood::Refuse(code)) => return Ok(status(StatusCode::from_u16(code).unwrap())),
-            Some(Mood::Hang) => return Err(Error),
-            Some(Mood::LoseAnswer) | None => {}
-        }
-        let conditional = head.headers.contains_key(IF_NONE_MATCH) && !state.ignores_conditions;
-        if conditional && state.objects.contains_key(key) {
-            return Ok(status(StatusCode::PRECONDITION_FAILED));
-        }
-        let before = state.objects.insert(key.to_owned(), body.clone());
-        if before.is_some_and(|before| before != body) {
-            state.changed.push(key.to_owned());
-        }
-        match mood {
-            None => Ok(described(&Bytes::new())),
-            Some(_) => Err(Error),
-        }
-    }
 }
 
-/// Ends a connection.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection ends")]
-struct Error;
-
-impl From<Infallible> for Error {
-    fn from(never: Infallible) -> Self {
-        match never {}
+async fn answer(
+    state: Arc<Mutex<State>>,
+    head: Parts,
+    body: Bytes,
+) -> Result<Response<Full<Bytes>>, End> {
+    let prefix = format!("/{BUCKET}/");
+    let Some(key) = head.uri.path().strip_prefix(&prefix) else {
+        return Ok(status(StatusCode::NOT_FOUND));
+    };
+    assert!(
+        head.headers.contains_key("authorization"),
+        "requests are signed"
+    );
+    let mut state = state.lock();
+    if let Some(down) = state.down {
+        return Ok(status(StatusCode::from_u16(down).unwrap()));
+    }
+    if head.method == Method::HEAD {
+        return Ok(match state.objects.get(key) {
+            Some(bytes) => described(bytes),
+            None => status(StatusCode::NOT_FOUND),
+        });
+    }
+    assert_eq!(head.method, Method::PUT, "{key}");
+    state.writes += 1;
+    let mood = state.moods.pop_front();
+    match mood {
+        Some(Mood::Refuse(code)) => return Ok(status(StatusCode::from_u16(code).unwrap())),
+        Some(Mood::Hang) => return Err(End),
+        Some(Mood::LoseAnswer) | None => {}
+    }
+    let conditional = head.headers.contains_key(IF_NONE_MATCH) && !state.ignores_conditions;
+    if conditional && state.objects.contains_key(key) {
+        return Ok(status(StatusCode::PRECONDITION_FAILED));
+    }
+    let before = state.objects.insert(key.to_owned(), body.clone());
+    if before.is_some_and(|before| before != body) {
+        state.changed.push(key.to_owned());
+    }
+    match mood {
+        None => Ok(described(&Bytes::new())),
+        Some(_) => Err(End),
     }
 }
 

@@ -20,18 +20,17 @@ use afflux_types::{Clock, ErrorKind};
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body, Frame, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper::Response;
+use hyper::body::{Body, Frame};
+use hyper::http::request::Parts;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::delivery::{
     create_clicks, directory, engine, files, fill, has, name, options, settings, sorted, until,
 };
 use crate::function::text;
+use crate::serve::{End, serve};
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(200);
@@ -71,86 +70,70 @@ struct State {
 
 impl Endpoint {
     async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = Self {
-            state: Arc::default(),
-            addr: listener.local_addr().unwrap(),
-        };
-        let serving = endpoint.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let endpoint = serving.clone();
-                tokio::spawn(async move {
-                    let service = service_fn(|request| endpoint.answer(request));
-                    let connection = hyper::server::conn::http1::Builder::new();
-                    let _ = connection
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                });
-            }
-        });
-        endpoint
+        let state: Arc<Mutex<State>> = Arc::default();
+        let shared = Arc::clone(&state);
+        let addr = serve(move |head, body| answer(Arc::clone(&shared), head, body)).await;
+        Self { state, addr }
     }
 
     fn url(&self) -> String {
         format!("http://{}/take/records?all=1", self.addr)
     }
+}
 
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<Response<BoxBody<Bytes, Infallible>>, Error> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.map_err(|_| Error)?.to_bytes();
-        let header = |name: &str| head.headers[name].to_str().unwrap();
-        assert_eq!(header("x-amz-firehose-protocol-version"), "1.0");
-        assert_eq!(header("x-amz-firehose-access-key"), "secret");
-        assert_eq!(header("content-type"), "application/json");
-        assert_eq!(header("content-encoding"), "gzip");
-        let attributes = r#"{"commonAttributes":{"place":"here"}}"#;
-        assert_eq!(header("x-amz-firehose-common-attributes"), attributes);
-        let arn = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/lake";
-        assert_eq!(header("x-amz-firehose-source-arn"), arn);
-        let mut text_of = String::new();
-        let mut decoder = flate2::read::GzDecoder::new(&body[..]);
-        decoder.read_to_string(&mut text_of).unwrap();
-        let said: Value = serde_json::from_str(&text_of).unwrap();
-        let id = header("x-amz-firehose-request-id").to_owned();
-        assert_eq!(said["requestId"], id);
-        assert!(said["timestamp"].is_u64());
-        let records = said["records"].as_array().unwrap();
-        let records: Vec<String> = records.iter().map(|record| text(&record["data"])).collect();
-        let mood = {
-            let mut state = self.state.lock();
-            state.requests.push((id.clone(), records.clone()));
-            let mood = state.moods.pop_front();
-            if mood.is_none() {
-                state.taken.extend(records);
-            }
-            mood
-        };
-        let whole = |body: Value| Full::new(Bytes::from(body.to_string())).boxed();
-        let taken = |id: &str| json!({ "requestId": id, "timestamp": 1_789_014_240_448_u64 });
-        Ok(match mood {
-            None => Response::new(whole(taken(&id))),
-            Some(Mood::Refuse(status)) => {
-                let answer = Response::builder().status(status);
-                answer.body(whole(json!({ "errorMessage": "no" }))).unwrap()
-            }
-            Some(Mood::Mistake) => Response::new(whole(taken("another"))),
-            Some(Mood::Stream) => {
-                let body = Endless(Some(taken(&id).to_string().into()));
-                Response::new(body.boxed())
-            }
-            Some(Mood::TooMuch) => {
-                let mut body = taken(&id);
-                body["more"] = "x".repeat(2 << 20).into();
-                Response::new(whole(body))
-            }
-            Some(Mood::Hang) => std::future::pending().await,
-            Some(Mood::End) => return Err(Error),
-        })
-    }
+async fn answer(
+    state: Arc<Mutex<State>>,
+    head: Parts,
+    body: Bytes,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, End> {
+    let header = |name: &str| head.headers[name].to_str().unwrap();
+    assert_eq!(header("x-amz-firehose-protocol-version"), "1.0");
+    assert_eq!(header("x-amz-firehose-access-key"), "secret");
+    assert_eq!(header("content-type"), "application/json");
+    assert_eq!(header("content-encoding"), "gzip");
+    let attributes = r#"{"commonAttributes":{"place":"here"}}"#;
+    assert_eq!(header("x-amz-firehose-common-attributes"), attributes);
+    let arn = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/lake";
+    assert_eq!(header("x-amz-firehose-source-arn"), arn);
+    let mut text_of = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(&body[..]);
+    decoder.read_to_string(&mut text_of).unwrap();
+    let said: Value = serde_json::from_str(&text_of).unwrap();
+    let id = header("x-amz-firehose-request-id").to_owned();
+    assert_eq!(said["requestId"], id);
+    assert!(said["timestamp"].is_u64());
+    let records = said["records"].as_array().unwrap();
+    let records: Vec<String> = records.iter().map(|record| text(&record["data"])).collect();
+    let mood = {
+        let mut state = state.lock();
+        state.requests.push((id.clone(), records.clone()));
+        let mood = state.moods.pop_front();
+        if mood.is_none() {
+            state.taken.extend(records);
+        }
+        mood
+    };
+    let whole = |body: Value| Full::new(Bytes::from(body.to_string())).boxed();
+    let taken = |id: &str| json!({ "requestId": id, "timestamp": 1_789_014_240_448_u64 });
+    Ok(match mood {
+        None => Response::new(whole(taken(&id))),
+        Some(Mood::Refuse(status)) => {
+            let answer = Response::builder().status(status);
+            answer.body(whole(json!({ "errorMessage": "no" }))).unwrap()
+        }
+        Some(Mood::Mistake) => Response::new(whole(taken("another"))),
+        Some(Mood::Stream) => {
+            let body = Endless(Some(taken(&id).to_string().into()));
+            Response::new(body.boxed())
+        }
+        Some(Mood::TooMuch) => {
+            let mut body = taken(&id);
+            body["more"] = "x".repeat(2 << 20).into();
+            Response::new(whole(body))
+        }
+        Some(Mood::Hang) => std::future::pending().await,
+        Some(Mood::End) => return Err(End),
+    })
 }
 
 /// A body whose length nobody knows before.
@@ -167,11 +150,6 @@ impl Body for Endless {
         Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 }
-
-/// Ends a connection.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection ends")]
-struct Error;
 
 async fn deliveries(
     dir: &Path,

@@ -1,7 +1,6 @@
 //! A function that changes records as it is told, or does not answer as it should.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +9,13 @@ use afflux_deliver::FunctionSettings;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::Response;
+use hyper::http::request::Parts;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+
+use crate::serve::{End, serve};
 
 pub(crate) const ARN: &str = "arn:aws:lambda:eu-central-1:123456789012:function:enrich:1";
 const TOKEN: &str = "a secret of the function";
@@ -54,25 +52,10 @@ struct State {
 
 impl Function {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let function = Self {
-            state: Arc::default(),
-            addr: listener.local_addr().unwrap(),
-        };
-        let serving = function.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let function = serving.clone();
-                tokio::spawn(async move {
-                    let service = service_fn(|request| function.answer(request));
-                    let connection = hyper::server::conn::http1::Builder::new();
-                    let _ = connection
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                });
-            }
-        });
-        function
+        let state: Arc<Mutex<State>> = Arc::default();
+        let shared = Arc::clone(&state);
+        let addr = serve(move |head, body| answer(Arc::clone(&shared), head, body)).await;
+        Self { state, addr }
     }
 
     /// How a server is told to use it.
@@ -97,35 +80,37 @@ impl Function {
     pub(crate) fn calls(&self) -> Vec<Value> {
         self.state.lock().calls.clone()
     }
+}
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Error> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.map_err(|_| Error)?.to_bytes();
-        assert_eq!(head.method, hyper::Method::POST);
-        assert_eq!(
-            head.uri.path(),
-            "/2015-03-31/functions/function/invocations"
-        );
-        assert_eq!(head.headers["authorization"], format!("Bearer {TOKEN}"));
-        let call: Value = serde_json::from_slice(&body).unwrap();
-        let manner = {
-            let mut state = self.state.lock();
-            state.calls.push(call.clone());
-            state.next.pop_front().unwrap_or(change)
-        };
-        let answer = Response::builder();
-        let (answer, body) = match manner(&call) {
-            Reply::Body(body) => (answer, body.to_string().into_bytes()),
-            Reply::Raw(status, body) => (answer.status(status), body),
-            Reply::Failed(body) => {
-                let answer = answer.header("X-Amz-Function-Error", "Unhandled");
-                (answer, body.to_string().into_bytes())
-            }
-            Reply::Hang => std::future::pending().await,
-            Reply::End => return Err(Error),
-        };
-        Ok(answer.body(Full::new(body.into())).unwrap())
-    }
+async fn answer(
+    state: Arc<Mutex<State>>,
+    head: Parts,
+    body: Bytes,
+) -> Result<Response<Full<Bytes>>, End> {
+    assert_eq!(head.method, hyper::Method::POST);
+    assert_eq!(
+        head.uri.path(),
+        "/2015-03-31/functions/function/invocations"
+    );
+    assert_eq!(head.headers["authorization"], format!("Bearer {TOKEN}"));
+    let call: Value = serde_json::from_slice(&body).unwrap();
+    let manner = {
+        let mut state = state.lock();
+        state.calls.push(call.clone());
+        state.next.pop_front().unwrap_or(change)
+    };
+    let answer = Response::builder();
+    let (answer, body) = match manner(&call) {
+        Reply::Body(body) => (answer, body.to_string().into_bytes()),
+        Reply::Raw(status, body) => (answer.status(status), body),
+        Reply::Failed(body) => {
+            let answer = answer.header("X-Amz-Function-Error", "Unhandled");
+            (answer, body.to_string().into_bytes())
+        }
+        Reply::Hang => std::future::pending().await,
+        Reply::End => return Err(End),
+    };
+    Ok(answer.body(Full::new(body.into())).unwrap())
 }
 
 /// Puts a mark behind every record.
@@ -151,15 +136,4 @@ pub(crate) fn records(call: &Value) -> Vec<Value> {
 pub(crate) fn text(data: &Value) -> String {
     let data = BASE64_STANDARD.decode(data.as_str().unwrap()).unwrap();
     String::from_utf8(data).unwrap()
-}
-
-/// Ends a connection.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection ends")]
-struct Error;
-
-impl From<Infallible> for Error {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
 }

@@ -8,5 +8,6 @@ mod delivery_kill;
 mod endpoint;
 mod function;
 mod kill;
+mod serve;
 mod transformer;
 mod video;
