@@ -3,12 +3,14 @@
 //! # Shape
 //! One JSON object and a line feed, with the members in the order in which Firehose writes them: the payload
 //! in base64, code and message, the number of attempts, times in milliseconds, and the transformer's ARN if
-//! it was the transformer that failed.
+//! it was the transformer that failed, or the place in the cluster that the record was to have.
+
+use std::borrow::Cow;
 
 use afflux_types::{Error, ServerTime};
 use serde::Serialize;
 
-use crate::Record;
+use crate::{Document, Record};
 
 /// The code of a record whose partition cannot be found.
 pub(crate) const PARTITION_CODE: &str = "DynamicPartitioning.MetadataExtractionFailed";
@@ -20,14 +22,16 @@ pub struct Failed {
     pub record: Record,
     /// Under which part of the error prefix it goes.
     pub output: ErrorOutput,
-    /// The code, such as `DynamicPartitioning.MetadataExtractionFailed`.
-    pub code: &'static str,
+    /// The code, such as `DynamicPartitioning.MetadataExtractionFailed`, or the status that a cluster gave.
+    pub code: Cow<'static, str>,
     /// A sentence that says why.
     pub message: String,
     /// How often it was tried.
     pub attempts: u32,
     /// The transformer, if it failed there.
     pub transformer: Option<String>,
+    /// The place in a cluster that it was to have, if it failed on the way there.
+    pub document: Option<Document>,
 }
 
 impl Failed {
@@ -37,10 +41,11 @@ impl Failed {
         Self {
             record,
             output: ErrorOutput::Processing,
-            code: PARTITION_CODE,
+            code: PARTITION_CODE.into(),
             message: error.message().to_owned(),
             attempts: 1,
             transformer: None,
+            document: None,
         }
     }
 }
@@ -56,6 +61,8 @@ pub enum ErrorOutput {
     FormatConversion,
     /// An HTTP endpoint did not take the record.
     HttpEndpoint,
+    /// An `OpenSearch` or Elasticsearch cluster did not take the record.
+    OpenSearch,
 }
 
 impl ErrorOutput {
@@ -67,6 +74,7 @@ impl ErrorOutput {
             Self::Decompression => "decompression-failed",
             Self::FormatConversion => "format-conversion-failed",
             Self::HttpEndpoint => "http-endpoint-failed",
+            Self::OpenSearch => "AmazonOpenSearchService-failed",
         }
     }
 }
@@ -82,18 +90,28 @@ struct Line<'a> {
     attempt_ending_timestamp: i64,
     #[serde(rename = "lambdaARN", skip_serializing_if = "Option::is_none")]
     lambda_arn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    es_document_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    es_index_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    es_type_name: Option<&'a str>,
 }
 
 /// Appends the line of an error object for a failed record, with its line feed.
 pub fn failed_line(failed: &Failed, attempt_end: ServerTime, out: &mut Vec<u8>) {
+    let document = failed.document.as_ref();
     let line = Line {
         raw_data: base64_simd::STANDARD.encode_to_string(failed.record.raw()),
-        error_code: failed.code,
+        error_code: &failed.code,
         error_message: &failed.message,
         attempts_made: failed.attempts,
         arrival_timestamp: failed.record.arrival.as_millis(),
         attempt_ending_timestamp: attempt_end.as_millis(),
         lambda_arn: failed.transformer.as_deref(),
+        es_document_id: document.and_then(|document| document.id.as_deref()),
+        es_index_name: document.map(|document| &*document.index),
+        es_type_name: document.and_then(|document| document.type_name.as_deref()),
     };
     line.write(out);
 }
@@ -124,10 +142,11 @@ mod tests {
         Failed {
             record: Record::new(data, arrival, origin, None),
             output: ErrorOutput::Processing,
-            code: "Lambda.ProcessingFailedStatus",
+            code: "Lambda.ProcessingFailedStatus".into(),
             message: "ProcessingFailed status set for record".to_owned(),
             attempts: 1,
             transformer: transformer.map(str::to_owned),
+            document: None,
         }
     }
 
@@ -152,6 +171,18 @@ mod tests {
     #[test]
     fn a_line_without_a_transformer_names_none() {
         assert!(line(&failed(None)).ends_with("\"attemptEndingTimestamp\":1789014301529}\n"));
+    }
+
+    #[test]
+    fn a_record_that_a_cluster_refused_says_where_it_was_to_go() {
+        let mut failed = failed(None);
+        failed.document = Some(Document {
+            index: "clicks-2026-11".into(),
+            type_name: None,
+            id: Some("a-7".into()),
+        });
+        let end = ",\"esDocumentId\":\"a-7\",\"esIndexName\":\"clicks-2026-11\"}\n";
+        assert!(line(&failed).ends_with(end));
     }
 
     #[test]

@@ -58,6 +58,15 @@ pub(crate) enum Fault {
         least: u64,
         most: u64,
     },
+    #[error(
+        "{name:?} cannot be the name of an index: it has 1 to {max} characters, none of them a capital letter, \
+         white space or one of \\/*?\"<>|,#:, and does not begin with -, _ or +"
+    )]
+    Index { name: String, max: usize },
+    #[error(
+        "{name:?} cannot be the type of documents: it has at most {max} characters in one line"
+    )]
+    DocumentType { name: String, max: usize },
     #[error("the metadata extraction query cannot be used: {reason}")]
     Query { reason: String },
 }

@@ -6,10 +6,11 @@
 //! In the order in which a record meets them: [`Steps::before`] takes records apart (decompression, log
 //! messages, aggregated records), a transformer, which is another program, changes those of a [`Call`],
 //! [`Steps::after`] finds their partition and adds a delimiter, an [`Encoder`] compresses what goes into one
-//! object, and a [`Prefix`] and [`object_name`] say what the object is called. What failed on the way becomes
-//! a line of an error object by [`failed_line`].
+//! object, and a [`Prefix`] and [`object_name`] say what the object is called; or it becomes a [`Document`] of a
+//! search cluster. What failed on the way becomes a line of an error object by [`failed_line`].
 #![forbid(unsafe_code)]
 
+mod bulk;
 mod encode;
 mod failed;
 mod fault;
@@ -19,6 +20,10 @@ mod record;
 mod steps;
 mod transformer;
 
+pub use bulk::{
+    BULK_DOCUMENTS_MAX, BulkAnswer, BulkAnswerError, BulkError, Document, DocumentIds,
+    IndexSettings, Indexed, NotADocument, Rotation,
+};
 pub use encode::{Compression, Encoder};
 pub use failed::{ErrorOutput, Failed, failed_line};
 pub use name::{Delivery, check_extension, object_id, object_name, time_zone};

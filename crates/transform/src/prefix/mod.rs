@@ -21,6 +21,8 @@ use jiff::tz::TimeZone;
 use crate::{ErrorOutput, Fault, PartitionKeys};
 use pattern::Pattern;
 
+pub(crate) use time::week as us_week;
+
 /// Characters of an evaluated prefix.
 pub(crate) const EVALUATED_CHARS_MAX: usize = 512;
 

@@ -186,7 +186,7 @@ fn sunday_based(day: Weekday) -> i64 {
 }
 
 /// The week-based year and the week in it: weeks start on Sundays, and the first has the first of January.
-fn week(date: Date) -> (i64, i64) {
+pub(crate) fn week(date: Date) -> (i64, i64) {
     let year = i64::from(date.year());
     let week = week_of(i64::from(date.day_of_year()), date.weekday());
     // The week with the last of December is the first of the next year, if that year has a day in it.

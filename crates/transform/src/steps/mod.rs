@@ -225,10 +225,11 @@ impl Failure {
         Failed {
             record,
             output: self.output,
-            code: self.code,
+            code: self.code.into(),
             message: self.message,
             attempts: 1,
             transformer: None,
+            document: None,
         }
     }
 }

@@ -106,10 +106,11 @@ impl Call {
             failed.push(Failed {
                 record,
                 output: ErrorOutput::Processing,
-                code: error.code(),
+                code: error.code().into(),
                 message: error.to_string(),
                 attempts,
                 transformer: Some(settings.arn.clone()),
+                document: None,
             });
         };
         match outcome {

@@ -164,10 +164,11 @@ impl Request {
             let failed = Failed {
                 record: Record::new(data, arrival, origin, None),
                 output: ErrorOutput::HttpEndpoint,
-                code: refusal.code,
+                code: refusal.code.into(),
                 message: refusal.message.clone(),
                 attempts,
                 transformer: None,
+                document: None,
             };
             failed_line(&failed, now, &mut lines);
             count += 1;
