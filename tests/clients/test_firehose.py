@@ -45,16 +45,27 @@ def store():
 
 
 class Program(http.server.BaseHTTPRequestHandler):
-    """Answers as a function that shouts, and as an endpoint that notes what it gets."""
+    """Answers as a function that shouts, as an endpoint that notes what it gets, and as a search cluster."""
 
     def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        match self.path:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        asked = [json.loads(line) for line in body.splitlines()]
+        path, _, _ = self.path.partition("?")
+        if path == "/search/_bulk":
+            assert self.headers["content-type"] == "application/x-ndjson"
+            assert self.headers["authorization"] == "Basic " + base64.b64encode(b"elastic:hidden").decode()
+            self.answer(self.index(zip(asked[::2], asked[1::2])))
+            return
+        [asked] = asked
+        match path:
             case "/shout":
                 answer = {"records": [self.shout(record) for record in asked["records"]]}
             case "/endpoint":
                 self.server.noted.append((dict(self.headers), asked))
                 answer = {"requestId": asked["requestId"], "timestamp": asked["timestamp"]}
+        self.answer(answer)
+
+    def answer(self, answer):
         body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
@@ -67,6 +78,18 @@ class Program(http.server.BaseHTTPRequestHandler):
         result = "Dropped" if data == b"secret" else "Ok"
         loud = base64.b64encode(data.upper()).decode()
         return {"recordId": record["recordId"], "result": result, "data": loud}
+
+    def index(self, documents):
+        """Takes documents whose `n` is a number."""
+        items = []
+        for action, document in documents:
+            status = 201 if isinstance(document["n"], int) else 400
+            if status == 201:
+                place = action["index"]
+                self.server.documents[place["_index"], place["_id"]] = document
+            error = {"type": "mapper_parsing_exception", "reason": "failed to parse field [n]"}
+            items.append({"index": {"status": status, **({"error": error} if status == 400 else {})}})
+        return {"errors": any(item["index"]["status"] != 201 for item in items), "items": items}
 
     def log_message(self, *_):
         pass
@@ -86,6 +109,7 @@ def program(place):
         context.load_cert_chain(f"{certificate}.pem", f"{certificate}.key")
         program.socket = context.wrap_socket(program.socket, server_side=True)
         program.noted = []
+        program.documents = {}
         program.address = f"https://127.0.0.1:{program.server_port}"
         threading.Thread(target=program.serve_forever, daemon=True).start()
         yield program
@@ -108,6 +132,11 @@ directory = "{place / "lake"}"
 [[functions]]
 name = "shout"
 url = "{program.address}/shout"
+
+[[endpoints]]
+url = "{program.address}/search"
+username = "elastic"
+secret = "hidden"
 
 [[endpoints]]
 url = "{program.address}/"
@@ -300,6 +329,44 @@ def test_an_endpoint_gets_records_by_http(firehose, program, name):
     [described] = describe(firehose, name)["Destinations"]
     said = described["HttpEndpointDestinationDescription"]["EndpointConfiguration"]
     assert said == {"Url": endpoint["Url"], "Name": "noted"}
+    firehose.delete_delivery_stream(DeliveryStreamName=name)
+
+
+@pytest.mark.parametrize("service", ["Amazonopensearchservice", "Elasticsearch"])
+def test_a_search_cluster_gets_records_as_documents(firehose, program, objects, name, service):
+    name = name[:64]
+    index = service.lower()
+    destination = {
+        "RoleARN": ROLE,
+        "ClusterEndpoint": f"{program.address}/search",
+        "IndexName": index,
+        "IndexRotationPeriod": "OneMonth",
+        "BufferingHints": AT_ONCE,
+        "S3Configuration": {"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::lake", "Prefix": f"{name}/"},
+    }
+    create = {f"{service}DestinationConfiguration": destination}
+    firehose.create_delivery_stream(DeliveryStreamName=name, **create)
+    put(firehose, name, b'{"n": 1}\n', b'{\n"n": 2}', b"nonsense", b'{"n": "three"}')
+    [(key, data)] = eventually(lambda: objects(name)).items()
+    assert key.startswith(f"{name}/AmazonOpenSearchService-failed/")
+    none, refused = map(json.loads, data.splitlines())
+    assert (none["rawData"], none["attemptsMade"]) == (base64.b64encode(b"nonsense").decode(), 0)
+    assert refused["errorCode"] == "400"
+    assert refused["errorMessage"] == "mapper_parsing_exception: failed to parse field [n]"
+    found = {place: document for place, document in program.documents.items() if place[0].startswith(index)}
+    assert sorted(document["n"] for document in found.values()) == [1, 2]
+    [month] = {index for index, _ in found}
+    assert month == refused["esIndexName"] and len(month) == len(index) + len("-2026-11")
+    change = {f"{service}DestinationUpdate": {"IndexName": f"{index}-other", "IndexRotationPeriod": "NoRotation"}}
+    firehose.update_destination(
+        DeliveryStreamName=name, CurrentDeliveryStreamVersionId="1", DestinationId=DESTINATION, **change
+    )
+    put(firehose, name, b'{"n": 3}')
+    eventually(lambda: [document for (index, _), document in program.documents.items() if index.endswith("other")])
+    [described] = describe(firehose, name)["Destinations"]
+    said = described[f"{service}DestinationDescription"]
+    assert said["IndexName"] == f"{index}-other" and said["ClusterEndpoint"] == destination["ClusterEndpoint"]
+    assert said["S3BackupMode"] == "FailedDocumentsOnly"
     firehose.delete_delivery_stream(DeliveryStreamName=name)
 
 

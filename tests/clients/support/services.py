@@ -19,8 +19,6 @@ DELIVERY = Service(
         f"{name}{end}"
         for name in (
             "RedshiftDestination",
-            "ElasticsearchDestination",
-            "AmazonopensearchserviceDestination",
             "AmazonOpenSearchServerlessDestination",
             "SplunkDestination",
             "SnowflakeDestination",
@@ -37,11 +35,13 @@ DELIVERY = Service(
         "KeyARN": f"arn:aws:kms:us-east-1:{HOME}:key/{{}}",
         "AWSKMSKeyARN": f"arn:aws:kms:us-east-1:{HOME}:key/{{}}",
         "SecretARN": f"arn:aws:secretsmanager:us-east-1:{HOME}:secret:{{}}",
+        "DomainARN": f"arn:aws:es:us-east-1:{HOME}:domain/{{}}",
+        "ClusterEndpoint": "https:{}",
         "Url": "https://{}",
         "FileExtension": ".{}",
     },
     letters={"CustomTimeZone": "a"},
-    short=("BucketARN",),
+    short=("BucketARN", "DomainARN"),
     foreign="\u2603 *\n",
     deep=True,
 )

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::destination::{
     ExtendedS3DestinationConfiguration, ExtendedS3DestinationUpdate,
     HttpEndpointDestinationConfiguration, HttpEndpointDestinationUpdate,
-    S3DestinationConfiguration, S3DestinationUpdate,
+    OpenSearchDestinationConfiguration, OpenSearchDestinationUpdate, S3DestinationConfiguration,
+    S3DestinationUpdate,
 };
 use super::values::{
     ANY_BOOLEAN, DATA_SHAPE, DESTINATION_ID_SHAPE, DeliveryStreamType, KEY_ARN_SHAPE,
@@ -89,9 +90,9 @@ input! {
         /// Amazon Redshift.
         redshift: Option<Unserved> = "RedshiftDestinationConfiguration" is Unserved::SHAPE,
         /// Elasticsearch.
-        elasticsearch: Option<Unserved> = "ElasticsearchDestinationConfiguration" is Unserved::SHAPE,
+        elasticsearch: Option<Box<OpenSearchDestinationConfiguration>> = "ElasticsearchDestinationConfiguration" is OpenSearchDestinationConfiguration::SHAPE,
         /// `OpenSearch`.
-        opensearch: Option<Unserved> = "AmazonopensearchserviceDestinationConfiguration" is Unserved::SHAPE,
+        opensearch: Option<Box<OpenSearchDestinationConfiguration>> = "AmazonopensearchserviceDestinationConfiguration" is OpenSearchDestinationConfiguration::SHAPE,
         /// Splunk.
         splunk: Option<Unserved> = "SplunkDestinationConfiguration" is Unserved::SHAPE,
         /// An HTTP endpoint.
@@ -243,9 +244,9 @@ input! {
         /// Amazon Redshift.
         redshift: Option<Unserved> = "RedshiftDestinationUpdate" is Unserved::SHAPE,
         /// Elasticsearch.
-        elasticsearch: Option<Unserved> = "ElasticsearchDestinationUpdate" is Unserved::SHAPE,
+        elasticsearch: Option<Box<OpenSearchDestinationUpdate>> = "ElasticsearchDestinationUpdate" is OpenSearchDestinationUpdate::SHAPE,
         /// `OpenSearch`.
-        opensearch: Option<Unserved> = "AmazonopensearchserviceDestinationUpdate" is Unserved::SHAPE,
+        opensearch: Option<Box<OpenSearchDestinationUpdate>> = "AmazonopensearchserviceDestinationUpdate" is OpenSearchDestinationUpdate::SHAPE,
         /// Splunk.
         splunk: Option<Unserved> = "SplunkDestinationUpdate" is Unserved::SHAPE,
         /// An HTTP endpoint.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::destination::{
     Described, ExtendedS3DestinationConfiguration, HttpEndpointDestinationConfiguration,
-    S3DestinationConfiguration,
+    OpenSearchDestinationConfiguration, S3DestinationConfiguration,
 };
 use super::input::{DirectPutSourceConfiguration, Tag};
 use super::values::{
@@ -108,6 +108,10 @@ output! {
         s3: Option<S3DestinationConfiguration> = "S3DestinationDescription",
         /// A bucket.
         extended_s3: Option<Described<'a, ExtendedS3DestinationConfiguration>> = "ExtendedS3DestinationDescription",
+        /// An Elasticsearch cluster.
+        elasticsearch: Option<Described<'a, OpenSearchDestinationConfiguration>> = "ElasticsearchDestinationDescription",
+        /// An `OpenSearch` cluster.
+        opensearch: Option<Described<'a, OpenSearchDestinationConfiguration>> = "AmazonopensearchserviceDestinationDescription",
         /// An HTTP endpoint.
         http_endpoint: Option<Described<'a, HttpEndpointDestinationConfiguration>> = "HttpEndpointDestinationDescription",
     }

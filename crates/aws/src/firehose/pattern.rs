@@ -106,6 +106,26 @@ pub(super) const HTTPS_URL: Pattern = Pattern::new("https://.*", |text| {
         .is_some_and(|rest| !is_broken(rest))
 });
 
+/// Addresses of clusters.
+pub(super) const CLUSTER_URL: Pattern = Pattern::new("https:.*", |text| {
+    text.strip_prefix("https:")
+        .is_some_and(|rest| !is_broken(rest))
+});
+
+/// ARNs of domains of clusters.
+pub(super) const DOMAIN_ARN: Pattern = Pattern::new(
+    r"arn:.*:es:[a-zA-Z0-9\-]+:\d{12}:domain/[a-z][-0-9a-z]{2,27}",
+    |text| {
+        let name = regional(text, "es").and_then(|resource| resource.strip_prefix("domain/"));
+        let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        name.is_some_and(|name| {
+            (3..=28).contains(&name.len())
+                && name.starts_with(|c: char| c.is_ascii_lowercase())
+                && all(name, is_inner)
+        })
+    },
+);
+
 /// Keys of tags.
 pub(super) const TAG_KEY: Pattern =
     Pattern::new(r"^(?!aws:)[\p{L}\p{Z}\p{N}_.:\/=+\-@%]*$", |text| {
@@ -163,16 +183,17 @@ mod tests {
         fn simple_patterns_match_what_their_expressions_match(text in "[a-z0-9.:/#*_ %-]{0,4}|https:/{0,2}[a:\n]{0,3}|[a-zA-Z/_+]{0,4}|\\PC{0,3}|[\t\n\r\u{85} a]{0,3}") {
             for pattern in [
                 &STREAM_NAME, &VERSION, &DESTINATION_ID, &LINE, &SOLID, &TIME_ZONE, &LOG_GROUP,
-                &LOG_STREAM, &HTTPS_URL,
+                &LOG_STREAM, &HTTPS_URL, &CLUSTER_URL,
             ] {
                 agree(pattern, &text);
             }
         }
 
         #[test]
-        fn arn_patterns_match_what_their_expressions_match(text in "(arn:){0,2}(aws|:|aws-cn|\n)?(:kinesis:|:iam:|:kms:|:s3:|:secretsmanager:){0,2}(us-1|:|\n)?(:[0-9]{11,12}:|:|::){0,2}(stream/|role/|key/|alias/|secret:){0,2}(a|b.c|!|\\+|/|\u{85}|:){0,3}") {
+        fn arn_patterns_match_what_their_expressions_match(text in "(arn:){0,2}(aws|:|aws-cn|\n)?(:kinesis:|:iam:|:kms:|:s3:|:secretsmanager:|:es:){0,2}(us-1|:|\n)?(:[0-9]{11,12}:|:|::){0,2}(stream/|role/|key/|alias/|secret:|domain/){0,2}(a|b.c|!|\\+|/|\u{85}|:){0,3}") {
             for pattern in [
                 &KINESIS_STREAM_ARN, &ROLE_ARN, &KEY_OR_ALIAS_ARN, &KEY_ARN, &SECRET_ARN, &BUCKET_ARN,
+                &DOMAIN_ARN,
             ] {
                 agree(pattern, &text);
             }
@@ -200,6 +221,10 @@ mod tests {
                 "arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b-1!",
             ),
             (&BUCKET_ARN, "arn:aws:s3:::the.lake-1"),
+            (
+                &DOMAIN_ARN,
+                "arn:aws:es:us-east-1:123456789012:domain/a-28-characters-long-domain1",
+            ),
         ] {
             assert!(pattern.matches(text), "{pattern:?} {text}");
             agree(pattern, text);

@@ -235,6 +235,42 @@ words! {
 }
 
 words! {
+    /// How often there is a new index.
+    IndexRotationPeriod {
+        /// Never.
+        NoRotation = "NoRotation",
+        /// Every hour.
+        OneHour = "OneHour",
+        /// Every day.
+        OneDay = "OneDay",
+        /// Every week.
+        OneWeek = "OneWeek",
+        /// Every month.
+        OneMonth = "OneMonth",
+    }
+}
+
+words! {
+    /// What is also kept in the bucket of a cluster.
+    OpenSearchS3BackupMode {
+        /// What the cluster does not take.
+        FailedDocumentsOnly = "FailedDocumentsOnly",
+        /// Everything.
+        AllDocuments = "AllDocuments",
+    }
+}
+
+words! {
+    /// Who gives documents their ids.
+    DefaultDocumentIdFormat {
+        /// The service.
+        FirehoseDefault = "FIREHOSE_DEFAULT",
+        /// The cluster.
+        NoDocumentId = "NO_DOCUMENT_ID",
+    }
+}
+
+words! {
     /// How the pages of a Parquet file are compressed.
     ParquetCompression {
         /// They are not.

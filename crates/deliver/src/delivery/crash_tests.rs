@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::batch::Memory;
-use super::endpoint::{EndpointSettings, Refusal, Request};
+use super::endpoint::{EndpointSettings, GivenUp, Receiver, Refusal, records};
 use super::publish::{place, read, sync};
 use super::settings::{DeliverySettings, DeliverySource, ObjectSettings, Place, Start};
 use super::spool::{Intent, Spool};
@@ -74,7 +74,8 @@ fn plan(case: Case) -> Plan {
     };
     if case.refused {
         let url = "https://collector.example.com";
-        settings.endpoint = Some(EndpointSettings::new(url.into()));
+        let endpoint = EndpointSettings::new(url.into());
+        settings.receiver = Some(Receiver::Http(endpoint));
     }
     if case.partitioned {
         settings.partitioned = true;
@@ -129,14 +130,20 @@ fn publish(spool: &Spool, state: &mut State, mut intent: Intent) -> Result<()> {
         let object = &intent.objects[index];
         if let Some(request) = object.request.clone() {
             let frames = read(spool, object)?.into();
-            let refusal = Refusal {
-                code: "",
+            let refusal = Arc::new(Refusal {
+                code: "".into(),
                 message: String::new(),
                 is_final: true,
-            };
+            });
             // Which is another one at every attempt.
             let attempts = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
-            let (lines, _) = Request::lines(frames, &refusal, attempts, ServerTime::default());
+            let given_up = records(frames).map(|record| GivenUp {
+                record,
+                refusal: Arc::clone(&refusal),
+                attempts,
+            });
+            let given_up: Vec<_> = given_up.collect();
+            let lines = request.lines(&given_up, ServerTime::default());
             let form = (Compression::None, request.object_id);
             spool.give_up(&mut intent, index, form, &lines)?;
         }

@@ -311,8 +311,8 @@ impl Inner {
         if let Some(transformer) = transformer::settings(settings) {
             self.options.functions.find(&transformer.arn)?;
         }
-        if let Some(endpoint) = &settings.endpoint {
-            self.options.endpoints.find(&endpoint.url)?;
+        if let Some(receiver) = &settings.receiver {
+            self.options.endpoints.find(receiver.url())?;
         }
         let backup = settings.backup.iter();
         for objects in backup.chain([&settings.objects]) {

@@ -4,7 +4,7 @@
 //!  engine ──one reader a shard──► follow ──blocking threads──► work ──► batch ──► spool
 //!                                   │ └─► transformer ──► HTTP          groups     files, intent
 //!  Deliveries ── create, update,    └── publish ──► directory, bucket,  ──► state: places, totals
-//!                pause, delete                     HTTP endpoint
+//!                pause, delete                     endpoint, cluster
 //! ```
 //!
 //! # Exactly once
@@ -17,7 +17,8 @@
 //! it, a transformer may be asked again for what it has changed already. Names
 //! follow from the delivery stream, the batch and the object, and are never used again.
 //!
-//! What goes to an HTTP endpoint is delivered at least once: see [`endpoint`].
+//! What goes to an HTTP endpoint is delivered at least once; what goes to a search cluster too, but there it
+//! replaces itself: see [`endpoint`].
 
 mod batch;
 #[cfg(test)]
@@ -42,7 +43,9 @@ mod unique;
 mod work;
 
 pub use deliveries::Deliveries;
-pub use endpoint::{AllowedEndpoint, ContentEncoding, EndpointSettings, Endpoints};
+pub use endpoint::{
+    AllowedEndpoint, ClusterSettings, ContentEncoding, EndpointSettings, Endpoints, Login, Receiver,
+};
 pub use functions::{FunctionSettings, Functions};
 pub use options::DeliveryOptions;
 pub use running::DeliveryDescription;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use afflux_transform::{Compression, Delivery, ErrorOutput, Values, object_name};
+use afflux_engine::random;
+use afflux_transform::{Compression, Delivery, Values, object_id, object_name};
 use afflux_types::{Result as AffluxResult, ServerTime};
 
 use super::batch::{Batch, Group, Part};
-use super::endpoint::{EndpointSettings, Request};
+use super::endpoint::{Receiver, Request};
 use super::settings::{DeliverySettings, Names, ObjectSettings, Place};
 use super::spool::{Intent, Planned, Spool};
 use super::state::{DeliveryTotals, Places};
@@ -22,8 +23,10 @@ pub(crate) struct Forms {
     version: u64,
     output: Form,
     backup: Option<Form>,
-    /// What takes the output instead.
-    endpoint: Option<EndpointSettings>,
+    /// Who takes the output instead.
+    receiver: Option<Receiver>,
+    /// Random: what ids of requests begin with that nobody else makes. An intent keeps those that were sent.
+    run: [u8; 16],
 }
 
 #[derive(Debug)]
@@ -51,17 +54,20 @@ impl Forms {
             objects,
             backup,
             partitioned,
-            endpoint,
+            receiver,
             ..
         } = &plan.settings;
         let backup = backup.as_ref();
+        let mut run = [0; 16];
+        random(&mut run)?;
         Ok(Self {
             name: plan.name.clone(),
             id: plan.id,
             version: plan.version,
             output: Form::of(objects, *partitioned)?,
             backup: backup.map(|backup| Form::of(backup, false)).transpose()?,
-            endpoint: endpoint.clone(),
+            receiver: receiver.clone(),
+            run,
         })
     }
 
@@ -71,10 +77,13 @@ impl Forms {
     }
 
     /// The request that a group's part becomes, if it becomes none of the objects.
-    fn request(&self, group: &Group, id: [u8; 16], newest: ServerTime) -> Option<Request> {
-        let endpoint = self.endpoint.as_ref()?;
-        matches!(group, Group::Output(_))
-            .then(|| Request::new(id, newest, endpoint.clone(), self.output.compression))
+    fn request(&self, group: &Group, object: [u8; 16], newest: ServerTime) -> Option<Request> {
+        let receiver = self.receiver.as_ref()?;
+        matches!(group, Group::Output(_)).then(|| {
+            let id = object_id(&[&self.run, &object]);
+            let compression = self.output.compression;
+            Request::new(id, object, newest, receiver.clone(), compression)
+        })
     }
 
     /// The name of an object: the same whenever it is asked for, and no other object's.
@@ -168,7 +177,10 @@ fn write_object(
     let request = forms.request(group, unique.id(), newest);
     let (named, compression) = match &request {
         // As an object it is one of records that failed.
-        Some(_) => (&Group::Failed(ErrorOutput::HttpEndpoint), Compression::None),
+        Some(request) => {
+            let output = request.receiver.error_output();
+            (&Group::Failed(output), Compression::None)
+        }
         None => (group, form.compression),
     };
     let key = forms.key(form, named, &part, &mut unique)?;

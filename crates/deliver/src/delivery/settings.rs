@@ -9,7 +9,7 @@ use afflux_types::{Error, Result, StreamName};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::EndpointSettings;
+use super::endpoint::Receiver;
 use crate::settings::check_directory;
 
 /// Size of an object unless the settings say otherwise: 5 MiB.
@@ -37,9 +37,9 @@ pub struct DeliverySettings {
     pub partitioned: bool,
     /// Where every record of the source goes too, as it came.
     pub backup: Option<ObjectSettings>,
-    /// What takes what comes out, if it does not go to `objects`; these have what it does not take.
+    /// Who takes what comes out, if it does not go to `objects`; these have what it does not take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<EndpointSettings>,
+    pub receiver: Option<Receiver>,
 }
 
 /// Where the records of a delivery stream come from.
@@ -140,7 +140,7 @@ impl DeliverySettings {
             objects,
             partitioned: false,
             backup: None,
-            endpoint: None,
+            receiver: None,
         }
     }
 
@@ -177,10 +177,10 @@ impl DeliverySettings {
         if let Some(backup) = &self.backup {
             Names::of(backup, false)?;
         }
-        if let Some(endpoint) = &self.endpoint {
-            endpoint.check()?;
+        if let Some(receiver) = &self.receiver {
+            receiver.check()?;
             if self.partitioned {
-                let message = "what goes to an HTTP endpoint cannot be partitioned";
+                let message = "what goes to an HTTP endpoint or a cluster cannot be partitioned";
                 return Err(Error::invalid(message));
             }
         }

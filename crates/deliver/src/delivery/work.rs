@@ -178,7 +178,7 @@ impl Work {
             Ok(partition) => {
                 let group = Group::Output(partition);
                 let framed;
-                let data = match &self.plan.settings.endpoint {
+                let data = match &self.plan.settings.receiver {
                     Some(_) => {
                         framed = frame(record.arrival, &record.data);
                         &framed[..]
@@ -225,19 +225,24 @@ impl Work {
 fn bounds(settings: &DeliverySettings) -> Bounds {
     let objects = &settings.objects;
     let backup = settings.backup.as_ref();
-    let (object_bytes, object_records, wait) = match &settings.endpoint {
-        Some(endpoint) => {
-            let bytes = endpoint.buffer_bytes.min(FRAMES_BYTES_MAX);
-            (bytes, RECORDS_MAX, endpoint.buffer_seconds)
+    let (object_bytes, object_records, wait) = match &settings.receiver {
+        Some(receiver) => {
+            let (bytes, wait) = receiver.buffer();
+            (bytes.min(FRAMES_BYTES_MAX), RECORDS_MAX, wait)
         }
-        None => (objects.buffer_bytes, u32::MAX, objects.buffer_seconds),
+        None => {
+            let wait = Duration::from_secs(objects.buffer_seconds);
+            (objects.buffer_bytes, u32::MAX, wait)
+        }
     };
-    let wait = backup.map_or(wait, |backup| backup.buffer_seconds.min(wait));
+    let wait = backup.map_or(wait, |backup| {
+        Duration::from_secs(backup.buffer_seconds).min(wait)
+    });
     Bounds {
         object_bytes,
         object_records,
         backup_bytes: backup.map_or(u64::MAX, |backup| backup.buffer_bytes),
-        wait: Duration::from_secs(wait),
+        wait,
         partitioned: settings.partitioned,
     }
 }

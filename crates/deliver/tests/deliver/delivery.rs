@@ -86,13 +86,10 @@ pub(crate) async fn create_clicks(engine: &Engine, shards: u32) {
     engine.create_stream(new).await.unwrap();
 }
 
-/// Appends a batch of three records that say who they are.
-async fn put(shard: &Shard, number: usize) -> Vec<String> {
-    let payloads: Vec<String> = (0..3)
-        .map(|index| format!("{} {number} {index}", shard.id()))
-        .collect();
+/// Appends a batch.
+pub(crate) async fn append(shard: &Shard, payloads: &[String]) {
     let mut builder = BatchBuilder::default();
-    for payload in &payloads {
+    for payload in payloads {
         let hash_key = HashKey::new(shard.range().start().get());
         builder.push(b"key", Some(hash_key), payload.as_bytes());
     }
@@ -100,6 +97,14 @@ async fn put(shard: &Shard, number: usize) -> Vec<String> {
     let header = Header::for_body(Kind::Batch, count, None, None, &[&body]);
     let accepted = shard.append(header, vec![body]).await.unwrap();
     shard.wait_accepted(&accepted).await.unwrap();
+}
+
+/// Appends a batch of three records that say who they are.
+async fn put(shard: &Shard, number: usize) -> Vec<String> {
+    let payloads: Vec<String> = (0..3)
+        .map(|index| format!("{} {number} {index}", shard.id()))
+        .collect();
+    append(shard, &payloads).await;
     payloads
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use afflux_deliver::{
     AllowedEndpoint, ContentEncoding, Deliveries, DeliveryOptions, DeliverySettings,
-    EndpointSettings, Endpoints, ObjectSettings,
+    EndpointSettings, Endpoints, ObjectSettings, Receiver,
 };
 use afflux_engine::Engine;
 use afflux_transform::Compression;
@@ -160,6 +160,7 @@ async fn deliveries(
     let allowed = AllowedEndpoint {
         url: format!("http://{}/take", endpoint.addr),
         timeout,
+        login: None,
     };
     let options = DeliveryOptions {
         endpoints: Endpoints::new(&[allowed]).unwrap(),
@@ -179,14 +180,14 @@ fn sent_to(endpoint: &Endpoint, dir: &Path, retry_seconds: u64) -> DeliverySetti
             compression: Compression::None,
             ..before.objects.clone()
         },
-        endpoint: Some(EndpointSettings {
+        receiver: Some(Receiver::Http(EndpointSettings {
             access_key: "secret".into(),
             attributes: vec![("place".into(), "here".into())],
             encoding: ContentEncoding::Gzip,
             buffer_seconds: 0,
             retry_seconds,
             ..EndpointSettings::new(endpoint.url())
-        }),
+        })),
         ..before
     }
 }
@@ -354,7 +355,8 @@ async fn endpoints_that_are_not_allowed_are_refused() {
         ("nonsense", ErrorKind::Invalid),
     ] {
         let mut settings = sent_to(&endpoint, dir.path(), 0);
-        settings.endpoint.as_mut().unwrap().url = url.to_owned();
+        let receiver = EndpointSettings::new(url.to_owned());
+        settings.receiver = Some(Receiver::Http(receiver));
         let refused = running.create(&name(), settings, String::new()).await;
         assert_eq!(refused.unwrap_err().kind(), kind, "{url}");
     }

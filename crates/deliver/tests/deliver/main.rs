@@ -8,6 +8,7 @@ mod delivery_kill;
 mod endpoint;
 mod function;
 mod kill;
+mod opensearch;
 mod serve;
 mod transformer;
 mod video;

@@ -7,10 +7,10 @@ use afflux_aws::firehose::destination::{
     S3DestinationConfiguration,
 };
 use afflux_aws::firehose::values::{CompressionFormat, NoEncryptionConfig, S3BackupMode};
-use afflux_deliver::{DeliverySettings, ObjectSettings, Place};
+use afflux_deliver::{DeliverySettings, ObjectSettings, Place, Receiver};
 use afflux_transform::Compression;
 
-use super::{endpoint, processor};
+use super::{cluster, endpoint, processor};
 
 /// What a directory is called where the API wants a bucket.
 const DIRECTORY: &str = "directory";
@@ -27,8 +27,14 @@ pub(super) const MEBIBYTE_SHIFT: u32 = 20;
 /// The destination of these settings. `role_arn` stands where the API wants a role.
 pub(crate) fn destination(settings: &DeliverySettings, role_arn: &str) -> Destination {
     let objects = bucket(&settings.objects, role_arn);
-    if let Some(endpoint) = &settings.endpoint {
-        return endpoint::destination(endpoint, settings, objects);
+    match &settings.receiver {
+        Some(Receiver::Http(endpoint)) => {
+            return endpoint::destination(endpoint, settings, objects);
+        }
+        Some(Receiver::OpenSearch(cluster)) => {
+            return cluster::destination(cluster, settings, objects, role_arn);
+        }
+        None => {}
     }
     let backup = settings.backup.as_ref();
     let partitioned = DynamicPartitioningConfiguration {

@@ -7,7 +7,9 @@ use afflux_aws::firehose::destination::{
 };
 use afflux_aws::firehose::values::{ContentEncoding as Encoding, HttpEndpointS3BackupMode};
 use afflux_aws::firehose::{Destination, Error};
-use afflux_deliver::{ContentEncoding, DeliverySettings, DeliverySource, EndpointSettings};
+use afflux_deliver::{
+    ContentEncoding, DeliverySettings, DeliverySource, EndpointSettings, Receiver,
+};
 
 use super::describe::{LOGGING_OFF, MEBIBYTE_SHIFT, processing, whole};
 use super::{older, processors, unserved};
@@ -26,7 +28,7 @@ pub(super) fn settings(
     Ok(DeliverySettings {
         processors: processors(http.processing.as_ref())?,
         backup: all.then(|| objects.clone()),
-        endpoint: Some(endpoint(http)),
+        receiver: Some(Receiver::Http(endpoint(http))),
         ..DeliverySettings::new(source, objects)
     })
 }

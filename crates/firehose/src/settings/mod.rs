@@ -2,6 +2,7 @@
 //!
 //! The checks here are those that only the API has; those of all delivery streams are the delivery's own.
 
+mod cluster;
 mod describe;
 mod endpoint;
 mod processor;
@@ -32,6 +33,9 @@ pub(crate) fn of(
     let settings = match destination {
         Destination::ExtendedS3(s3) => extended(s3, source)?,
         Destination::HttpEndpoint(http) => endpoint::settings(http, source)?,
+        Destination::OpenSearch(cluster) | Destination::Elasticsearch(cluster) => {
+            cluster::settings(cluster, source)?
+        }
     };
     settings.check().map_err(|error| service_error(&error))?;
     Ok(settings)

@@ -2,6 +2,7 @@
 
 use afflux_deliver::{
     ContentEncoding, DeliverySettings, DeliverySource, EndpointSettings, ObjectSettings, Place,
+    Receiver,
 };
 use afflux_types::DeliveryName;
 
@@ -50,7 +51,7 @@ async fn what_is_said_is_what_is_done_and_the_key_is_not_told() {
         ..EndpointSettings::new(URL.to_owned())
     };
     let made = settings(&fixture, "h").await;
-    assert_eq!(made.endpoint, Some(expected));
+    assert_eq!(made.receiver, Some(Receiver::Http(expected)));
     assert_eq!(made.backup, Some(made.objects));
     let said = described(&fixture, "h").await;
     assert_eq!(
@@ -64,7 +65,9 @@ async fn what_is_said_is_what_is_done_and_the_key_is_not_told() {
         "HttpEndpointDestinationUpdate": {"RetryOptions": {"DurationInSeconds": 8}},
     });
     fixture.call("UpdateDestination", update).await;
-    let endpoint = settings(&fixture, "h").await.endpoint.unwrap();
+    let Some(Receiver::Http(endpoint)) = settings(&fixture, "h").await.receiver else {
+        panic!("not an endpoint")
+    };
     assert_eq!(
         (endpoint.retry_seconds, &*endpoint.access_key),
         (8, "hidden")
@@ -97,10 +100,10 @@ async fn one_that_another_door_made_is_described() {
     let fixture = Fixture::new().await;
     let objects = ObjectSettings::new(Place::Bucket("lake".to_owned()));
     let made = DeliverySettings {
-        endpoint: Some(EndpointSettings {
+        receiver: Some(Receiver::Http(EndpointSettings {
             access_key: "hidden".to_owned(),
             ..EndpointSettings::new(URL.to_owned())
-        }),
+        })),
         ..DeliverySettings::new(DeliverySource::Direct, objects)
     };
     let name = DeliveryName::new("f").unwrap();

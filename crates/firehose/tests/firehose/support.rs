@@ -251,6 +251,7 @@ fn endpoint() -> AllowedEndpoint {
     AllowedEndpoint {
         url: "https://127.0.0.1:9/".to_owned(),
         timeout: Duration::from_secs(1),
+        login: None,
     }
 }
 

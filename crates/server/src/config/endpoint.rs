@@ -1,14 +1,17 @@
 //! The HTTP endpoints of a configuration file: where delivery streams may send requests.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use afflux_deliver::AllowedEndpoint;
+use afflux_deliver::{AllowedEndpoint, Login};
 use afflux_types::{Error, Result};
 use serde::Deserialize;
 
+use super::credential::{Secret, read_secret};
+
 const TIMEOUT_SECONDS_MAX: u64 = 900;
 
-/// HTTP endpoints that delivery streams may send requests to.
+/// HTTP endpoints and search clusters that delivery streams may send requests to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
@@ -17,13 +20,22 @@ pub struct Endpoint {
     /// How long a request may take, with its answer.
     #[serde(default = "timeout_default")]
     pub timeout_seconds: u64,
+    /// The user whose name and password requests show.
+    pub username: Option<String>,
+    /// The password itself.
+    pub secret: Option<Secret>,
+    /// A file with the password; white space around it is ignored.
+    pub secret_file: Option<PathBuf>,
+    /// An environment variable with the password.
+    pub secret_env: Option<String>,
 }
 
 impl Endpoint {
     /// What the delivery is told.
     ///
     /// # Errors
-    /// `Invalid` if the timeout is out of its bounds.
+    /// `Invalid` if the timeout is out of its bounds, or there is a name without a password, a password without a
+    /// name, or one that cannot be read.
     pub(crate) fn settings(&self) -> Result<AllowedEndpoint> {
         let (url, seconds) = (&self.url, self.timeout_seconds);
         if !(1..=TIMEOUT_SECONDS_MAX).contains(&seconds) {
@@ -35,7 +47,26 @@ impl Endpoint {
         Ok(AllowedEndpoint {
             url: url.clone(),
             timeout: Duration::from_secs(seconds),
+            login: self.login()?,
         })
+    }
+
+    fn login(&self) -> Result<Option<Login>> {
+        let (secret, file, variable) = (&self.secret, &self.secret_file, &self.secret_env);
+        let what = format!("endpoint {:?}", self.url);
+        let Some(username) = &self.username else {
+            if secret.is_some() || file.is_some() || variable.is_some() {
+                return Err(Error::invalid(format!(
+                    "{what} has a secret and no username"
+                )));
+            }
+            return Ok(None);
+        };
+        let secret = read_secret(&what, secret.as_ref(), file.as_deref(), variable.as_deref())?;
+        Ok(Some(Login {
+            username: username.clone(),
+            password: secret.expose().to_owned(),
+        }))
     }
 }
 
@@ -45,11 +76,16 @@ fn timeout_default() -> u64 {
 }
 
 /// What the generated file says about endpoints.
-pub(super) const DOCUMENTATION: &str = r#"# Endpoints: where delivery streams may send records by HTTP. One that is not here does not exist for
-# them, so that who makes delivery streams reaches nothing else of the network.
+pub(super) const DOCUMENTATION: &str = r#"# Endpoints: where delivery streams may send records by HTTP: endpoints of Firehose's protocol, and clusters of
+# OpenSearch and Elasticsearch. One that is not here does not exist for them, so that who makes delivery
+# streams reaches nothing else of the network.
 #
 # url              what the URLs of endpoints begin with: the same host and port, and the beginning of a path.
 # timeout_seconds  how long a request may take, 1 to 900. Default: 180.
+# username         the user that requests show by "Authorization: Basic". Default: none, and they show nothing.
+# secret           the user's password; or better
+# secret_file      a file with the password; or
+# secret_env       an environment variable with the password.
 #
 #[[endpoints]]
 #url = "https://collector.example.com/firehose"

@@ -148,3 +148,26 @@ fn tokens_are_read_with_their_rights() {
     assert_eq!(token.streams, ["*"]);
     assert!(Layer::from_toml(&text.replace("consume", "rule")).is_err());
 }
+
+#[test]
+fn the_password_of_an_endpoint_comes_with_a_name_and_is_not_shown() {
+    let endpoint = |more: &str| {
+        let text = format!("[[endpoints]]\nurl = 'https://a'\n{more}");
+        let config = Config::resolve(Layer::from_toml(&text).unwrap()).unwrap();
+        assert!(!format!("{config:?}").contains("hidden"));
+        config.endpoints[0].settings()
+    };
+    assert_eq!(endpoint("").unwrap().login, None);
+    let login = endpoint("username = 'me'\nsecret = 'hidden'")
+        .unwrap()
+        .login;
+    let login = login.unwrap();
+    assert_eq!((&*login.username, &*login.password), ("me", "hidden"));
+    for more in ["username = 'me'", "secret = 'hidden'", "secret_env = 'X'"] {
+        let error = endpoint(more).unwrap_err();
+        assert!(
+            error.message().contains("endpoint \"https://a\""),
+            "{error:?}"
+        );
+    }
+}

@@ -75,14 +75,19 @@ impl<T: Describe + Encode> Encode for Described<'_, T> {
 }
 
 /// A configuration, its update and its description. `must` are members that a configuration needs, `may`
-/// those that it may have; `nested` have types of their own in a configuration and in an update, and
-/// three names.
+/// those that it may have; `fixed` are of the latter, but no update changes them; `nested` have types of their
+/// own in a configuration and in an update, and three names.
 macro_rules! destination {
     (
         $(#[$doc:meta])* $name:ident
         $(#[$update_doc:meta])* $update:ident
         must { $($(#[$must_doc:meta])* $must:ident: $must_type:ty = $must_member:literal is $must_shape:expr,)* }
         may { $($(#[$may_doc:meta])* $may:ident: $may_type:ty = $may_member:literal is $may_shape:expr,)* }
+        $(fixed { $(
+            $(#[$fixed_doc:meta])* $fixed:ident:
+                $fixed_type:ty = $fixed_member:literal is $fixed_shape:expr,
+                described as $fixed_described:literal;
+        )* })?
         nested { $(
             $(#[$nested_doc:meta])* $nested:ident:
                 $nested_type:ty = $nested_member:literal is $nested_shape:expr,
@@ -95,6 +100,7 @@ macro_rules! destination {
             $name {
                 $($(#[$must_doc])* $must: $must_type = $must_member is $must_shape,)*
                 $($(#[$may_doc])* $may: Option<$may_type> = $may_member is $may_shape,)*
+                $($($(#[$fixed_doc])* $fixed: Option<$fixed_type> = $fixed_member is $fixed_shape,)*)?
                 $($(#[$nested_doc])* $nested: $nested_type = $nested_member is $nested_shape,)*
             }
         }
@@ -117,6 +123,7 @@ macro_rules! destination {
                 Ok(Self {
                     $($must: Change::change(current.map(|it| &it.$must), update.$must, $must_member)?,)*
                     $($may: Change::change(current.map(|it| &it.$may), update.$may, $may_member)?,)*
+                    $($($fixed: current.and_then(|it| it.$fixed.clone()),)*)?
                     $($nested: Change::change(current.map(|it| &it.$nested), update.$nested, $change_member)?,)*
                 })
             }
@@ -127,6 +134,7 @@ macro_rules! destination {
                 to.begin_map();
                 $(to.member($must_member, &self.$must);)*
                 $(to.member($may_member, &self.$may);)*
+                $($(to.member($fixed_described, &self.$fixed);)*)?
                 $(to.member($described_member, &Described(&self.$nested));)*
                 to.end_map();
             }

@@ -8,6 +8,7 @@ use crate::validate::Shape;
 const SECONDS_SHAPE: Shape = INTEGER.min(0).max(900);
 const S3_MB_SHAPE: Shape = INTEGER.min(1).max(128);
 const HTTP_MB_SHAPE: Shape = INTEGER.min(1).max(64);
+const OPENSEARCH_MB_SHAPE: Shape = INTEGER.min(1).max(100);
 
 const SECONDS_DEFAULT: u32 = 300;
 
@@ -59,4 +60,9 @@ hints! {
 hints! {
     /// How much is collected for one request.
     HttpEndpointBufferingHints, HTTP_MB_SHAPE
+}
+
+hints! {
+    /// How much is collected for one request to a cluster.
+    OpenSearchBufferingHints, OPENSEARCH_MB_SHAPE
 }

@@ -9,6 +9,7 @@ mod change;
 mod conversion;
 mod hints;
 mod http_endpoint;
+mod opensearch;
 mod processing;
 mod s3;
 
@@ -18,11 +19,15 @@ pub use conversion::{
     OpenXJsonSerDe, OrcSerDe, OutputFormatConfiguration, ParquetSerDe, SchemaConfiguration,
     Serializer,
 };
-pub use hints::{BufferingHints, HttpEndpointBufferingHints};
+pub use hints::{BufferingHints, HttpEndpointBufferingHints, OpenSearchBufferingHints};
 pub use http_endpoint::{
     AccessKey, HttpEndpointCommonAttribute, HttpEndpointConfiguration,
     HttpEndpointDestinationConfiguration, HttpEndpointDestinationUpdate,
     HttpEndpointRequestConfiguration, SecretsManagerConfiguration,
+};
+pub use opensearch::{
+    DocumentIdOptions, OpenSearchDestinationConfiguration, OpenSearchDestinationUpdate,
+    VpcConfiguration,
 };
 pub use processing::{
     CloudWatchLoggingOptions, ProcessingConfiguration, Processor, ProcessorParameter, RetryOptions,
@@ -50,6 +55,10 @@ pub enum Destination {
     ExtendedS3(Box<ExtendedS3DestinationConfiguration>),
     /// Requests to an HTTP endpoint.
     HttpEndpoint(Box<HttpEndpointDestinationConfiguration>),
+    /// Documents of an `OpenSearch` cluster.
+    OpenSearch(Box<OpenSearchDestinationConfiguration>),
+    /// Documents of an Elasticsearch cluster.
+    Elasticsearch(Box<OpenSearchDestinationConfiguration>),
 }
 
 impl Destination {
@@ -61,14 +70,6 @@ impl Destination {
     pub fn of(input: &CreateDeliveryStreamInput) -> Result<Self, Error> {
         let unserved = [
             (&input.redshift, "RedshiftDestinationConfiguration"),
-            (
-                &input.elasticsearch,
-                "ElasticsearchDestinationConfiguration",
-            ),
-            (
-                &input.opensearch,
-                "AmazonopensearchserviceDestinationConfiguration",
-            ),
             (&input.splunk, "SplunkDestinationConfiguration"),
             (
                 &input.opensearch_serverless,
@@ -80,10 +81,14 @@ impl Destination {
         let s3 = input.s3.clone();
         let extended_s3 = input.extended_s3.clone();
         let http_endpoint = input.http_endpoint.clone();
+        let opensearch = input.opensearch.clone();
+        let elasticsearch = input.elasticsearch.clone();
         let served = [
             s3.map(|s3| Ok(Self::ExtendedS3(Box::new((*s3).into())))),
             extended_s3.map(|s3| Ok(Self::ExtendedS3(s3))),
             http_endpoint.map(|http| Ok(Self::HttpEndpoint(http))),
+            opensearch.map(|cluster| Ok(Self::OpenSearch(cluster))),
+            elasticsearch.map(|cluster| Ok(Self::Elasticsearch(cluster))),
         ];
         only(served, unserved)?.completed()
     }
@@ -99,11 +104,6 @@ impl Destination {
     pub fn updated(&self, input: &UpdateDestinationInput) -> Result<Self, Error> {
         let unserved = [
             (&input.redshift, "RedshiftDestinationUpdate"),
-            (&input.elasticsearch, "ElasticsearchDestinationUpdate"),
-            (
-                &input.opensearch,
-                "AmazonopensearchserviceDestinationUpdate",
-            ),
             (&input.splunk, "SplunkDestinationUpdate"),
             (
                 &input.opensearch_serverless,
@@ -115,10 +115,14 @@ impl Destination {
         let s3 = input.s3.clone();
         let extended_s3 = input.extended_s3.clone();
         let http_endpoint = input.http_endpoint.clone();
+        let opensearch = input.opensearch.clone();
+        let elasticsearch = input.elasticsearch.clone();
         let served = [
             s3.map(|update| self.with_s3((*update).into())),
             extended_s3.map(|update| self.with_s3(*update)),
             http_endpoint.map(|update| self.with_http(*update)),
+            opensearch.map(|update| self.with_opensearch(*update)),
+            elasticsearch.map(|update| self.with_elasticsearch(*update)),
         ];
         only(served, unserved)?.completed()
     }
@@ -126,7 +130,7 @@ impl Destination {
     fn with_s3(&self, update: ExtendedS3DestinationUpdate) -> Result<Self, Error> {
         let current = match self {
             Self::ExtendedS3(s3) => Some(s3.as_ref()),
-            Self::HttpEndpoint(_) => None,
+            _ => None,
         };
         let s3 = ExtendedS3DestinationConfiguration::change(
             current,
@@ -139,7 +143,7 @@ impl Destination {
     fn with_http(&self, update: HttpEndpointDestinationUpdate) -> Result<Self, Error> {
         let current = match self {
             Self::HttpEndpoint(http) => Some(http.as_ref()),
-            Self::ExtendedS3(_) => None,
+            _ => None,
         };
         let http = HttpEndpointDestinationConfiguration::change(
             current,
@@ -149,27 +153,59 @@ impl Destination {
         Ok(Self::HttpEndpoint(Box::new(http)))
     }
 
+    fn with_opensearch(&self, update: OpenSearchDestinationUpdate) -> Result<Self, Error> {
+        let current = match self {
+            Self::OpenSearch(cluster) => Some(cluster.as_ref()),
+            _ => None,
+        };
+        let member = "AmazonopensearchserviceDestinationUpdate";
+        let cluster = OpenSearchDestinationConfiguration::change(current, update, member)?;
+        Ok(Self::OpenSearch(Box::new(cluster)))
+    }
+
+    fn with_elasticsearch(&self, update: OpenSearchDestinationUpdate) -> Result<Self, Error> {
+        let current = match self {
+            Self::Elasticsearch(cluster) => Some(cluster.as_ref()),
+            _ => None,
+        };
+        let member = "ElasticsearchDestinationUpdate";
+        let cluster = OpenSearchDestinationConfiguration::change(current, update, member)?;
+        Ok(Self::Elasticsearch(Box::new(cluster)))
+    }
+
     /// With what the service assumes where nothing is said.
     fn completed(self) -> Result<Self, Error> {
         Ok(match self {
             Self::ExtendedS3(s3) => Self::ExtendedS3(Box::new(s3.completed()?)),
             Self::HttpEndpoint(http) => Self::HttpEndpoint(Box::new(http.completed()?)),
+            Self::OpenSearch(cluster) => Self::OpenSearch(Box::new(cluster.completed()?)),
+            Self::Elasticsearch(cluster) => Self::Elasticsearch(Box::new(cluster.completed()?)),
         })
     }
 
     /// The destination as the service describes it. A bucket is described twice, the older way too.
     #[must_use]
     pub fn describe<'a>(&'a self, destination_id: &'a str) -> DestinationDescription<'a> {
-        let (s3, http) = match self {
-            Self::ExtendedS3(s3) => (Some(s3.as_ref()), None),
-            Self::HttpEndpoint(http) => (None, Some(http.as_ref())),
-        };
-        DestinationDescription {
+        let mut described = DestinationDescription {
             destination_id,
-            s3: s3.map(ExtendedS3DestinationConfiguration::plain),
-            extended_s3: s3.map(Described),
-            http_endpoint: http.map(Described),
+            s3: None,
+            extended_s3: None,
+            elasticsearch: None,
+            opensearch: None,
+            http_endpoint: None,
+        };
+        match self {
+            Self::ExtendedS3(s3) => {
+                described.s3 = Some(s3.plain());
+                described.extended_s3 = Some(Described(s3.as_ref()));
+            }
+            Self::HttpEndpoint(http) => described.http_endpoint = Some(Described(http.as_ref())),
+            Self::OpenSearch(cluster) => described.opensearch = Some(Described(cluster.as_ref())),
+            Self::Elasticsearch(cluster) => {
+                described.elasticsearch = Some(Described(cluster.as_ref()));
+            }
         }
+        described
     }
 }
 
@@ -196,13 +232,16 @@ fn refused(member: &str) -> Error {
     Error::new(
         Code::InvalidArgument,
         format!(
-            "{member} is not supported: this server delivers to buckets and to HTTP endpoints."
+            "{member} is not supported: this server delivers to buckets, HTTP endpoints, and clusters of \
+             OpenSearch and Elasticsearch."
         ),
     )
 }
 
 const EXTENDED_S3: &str = "ExtendedS3DestinationConfiguration";
 const HTTP_ENDPOINT: &str = "HttpEndpointDestinationConfiguration";
+const OPENSEARCH: &str = "AmazonopensearchserviceDestinationConfiguration";
+const ELASTICSEARCH: &str = "ElasticsearchDestinationConfiguration";
 
 impl Encode for Destination {
     fn encode(&self, to: &mut Encoder) {
@@ -210,8 +249,19 @@ impl Encode for Destination {
         match self {
             Self::ExtendedS3(s3) => to.member(EXTENDED_S3, s3),
             Self::HttpEndpoint(http) => to.member(HTTP_ENDPOINT, http),
+            Self::OpenSearch(cluster) => to.member(OPENSEARCH, cluster),
+            Self::Elasticsearch(cluster) => to.member(ELASTICSEARCH, cluster),
         }
         to.end_map();
+    }
+}
+
+/// A member that is there if the destination is of its type.
+const fn may(name: &'static str, shape: &'static Shape) -> Member {
+    Member {
+        name,
+        shape,
+        required: false,
     }
 }
 
@@ -219,16 +269,10 @@ impl Structure for Destination {
     const SHAPE: Shape = Shape::new(Kind::Structure(
         "Destination",
         &[
-            Member {
-                name: EXTENDED_S3,
-                shape: &ExtendedS3DestinationConfiguration::SHAPE,
-                required: false,
-            },
-            Member {
-                name: HTTP_ENDPOINT,
-                shape: &HttpEndpointDestinationConfiguration::SHAPE,
-                required: false,
-            },
+            may(EXTENDED_S3, &ExtendedS3DestinationConfiguration::SHAPE),
+            may(HTTP_ENDPOINT, &HttpEndpointDestinationConfiguration::SHAPE),
+            may(OPENSEARCH, &OpenSearchDestinationConfiguration::SHAPE),
+            may(ELASTICSEARCH, &OpenSearchDestinationConfiguration::SHAPE),
         ],
     ));
 }
@@ -236,9 +280,19 @@ impl Structure for Destination {
 impl Parse for Destination {
     fn parse(value: Value<'_>, body: &Bytes) -> Option<Self> {
         let mut members = Members::new(value, body)?;
-        match (members.take(EXTENDED_S3)?, members.take(HTTP_ENDPOINT)?) {
-            (Some(s3), None) => Some(Self::ExtendedS3(s3)),
-            (None, Some(http)) => Some(Self::HttpEndpoint(http)),
+        let s3: Option<_> = members.take(EXTENDED_S3)?;
+        let http: Option<_> = members.take(HTTP_ENDPOINT)?;
+        let opensearch: Option<_> = members.take(OPENSEARCH)?;
+        let elasticsearch: Option<_> = members.take(ELASTICSEARCH)?;
+        let found = [
+            s3.map(Self::ExtendedS3),
+            http.map(Self::HttpEndpoint),
+            opensearch.map(Self::OpenSearch),
+            elasticsearch.map(Self::Elasticsearch),
+        ];
+        let mut found = found.into_iter().flatten();
+        match (found.next(), found.next()) {
+            (Some(one), None) => Some(one),
             _ => None,
         }
     }

@@ -15,12 +15,13 @@ use crate::firehose::input::{
 };
 
 /// One of these has the form of any text that the shapes ask for.
-const TEXTS: [&str; 12] = [
+const TEXTS: [&str; 13] = [
     "arn:aws:iam::123456789012:role/service-role/r",
     "arn:aws:s3:::lake",
     "arn:aws:kms:us-east-1:123456789012:key/k",
     "arn:aws:kinesis:us-east-1:123456789012:stream/s",
     "arn:aws:secretsmanager:us-east-1:123456789012:secret:s",
+    "arn:aws:es:us-east-1:123456789012:domain/abc",
     "https://example.com/a?b=\"c\"",
     "!{timestamp:yyyy}/\"ä\\\u{1}",
     ".json",
@@ -60,7 +61,12 @@ fn documents(shape: &Shape) -> BoxedStrategy<Value<'static>> {
         Kind::String => texts(shape)
             .prop_map(|text| Value::Str(text.into()))
             .boxed(),
-        Kind::List(inner) => vec(documents(inner), 0..3).prop_map(Value::List).boxed(),
+        Kind::List(inner) => {
+            let (least, _) = shape.bounds();
+            let least = usize::try_from(least.unwrap_or(0)).unwrap();
+            let lists = vec(documents(inner), least..3);
+            lists.prop_map(Value::List).boxed()
+        }
         Kind::Map(key, inner) => btree_map(texts(key), documents(inner), 0..3)
             .prop_map(|map| Value::Map(map.into_iter().map(|(k, v)| (k.into(), v)).collect()))
             .boxed(),
@@ -94,9 +100,12 @@ fn only_member(name: &'static str, value: Value<'static>) -> Value<'static> {
 fn destinations() -> BoxedStrategy<Value<'static>> {
     let s3 = documents(&ExtendedS3DestinationConfiguration::SHAPE);
     let http = documents(&HttpEndpointDestinationConfiguration::SHAPE);
+    let cluster = || documents(&OpenSearchDestinationConfiguration::SHAPE);
     prop_oneof![
         s3.prop_map(|value| only_member(EXTENDED_S3, value)),
         http.prop_map(|value| only_member(HTTP_ENDPOINT, value)),
+        cluster().prop_map(|value| only_member(OPENSEARCH, value)),
+        cluster().prop_map(|value| only_member(ELASTICSEARCH, value)),
     ]
     .boxed()
 }
@@ -161,6 +170,8 @@ proptest! {
         let changed = match &destination {
             Destination::ExtendedS3(_) => destination.with_s3(decoded(&nothing)),
             Destination::HttpEndpoint(_) => destination.with_http(decoded(&nothing)),
+            Destination::OpenSearch(_) => destination.with_opensearch(decoded(&nothing)),
+            Destination::Elasticsearch(_) => destination.with_elasticsearch(decoded(&nothing)),
         };
         prop_assert_eq!(changed, Ok(destination));
     }
@@ -313,6 +324,40 @@ fn the_key_of_one_endpoint_is_not_that_of_another() {
     assert_eq!(changed.endpoint.access_key, None);
 }
 
+fn cluster(service: &str, more: &str) -> Destination {
+    created(format!(
+        r#""{service}DestinationConfiguration":{{{ROLE},"IndexName":"i","ClusterEndpoint":"https://c","S3Configuration":{{{ROLE},{BUCKET}}}{more}}}"#
+    ))
+    .unwrap()
+}
+
+#[test]
+fn a_cluster_is_described_with_what_the_service_assumes() {
+    for service in ["Elasticsearch", "Amazonopensearchservice"] {
+        let expected = format!(
+            r#"{{"DestinationId":"d","{service}DestinationDescription":{{{ROLE},"IndexName":"i","ClusterEndpoint":"https://c","IndexRotationPeriod":"OneDay","BufferingHints":{{"SizeInMBs":5,"IntervalInSeconds":300}},"RetryOptions":{{"DurationInSeconds":300}},"CloudWatchLoggingOptions":{{"Enabled":false}},"DocumentIdOptions":{{"DefaultDocumentIdFormat":"FIREHOSE_DEFAULT"}},"S3BackupMode":"FailedDocumentsOnly","S3DestinationDescription":{{{ROLE},{BUCKET},{ASSUMED}}}}}}}"#
+        );
+        assert_eq!(described(&cluster(service, "")), expected);
+    }
+}
+
+#[test]
+fn what_is_kept_beside_a_cluster_is_chosen_once() {
+    let all = r#","S3BackupMode":"AllDocuments""#;
+    let before = cluster("Elasticsearch", all);
+    let update = r#""ElasticsearchDestinationUpdate":{"IndexRotationPeriod":"OneHour","S3BackupMode":"FailedDocumentsOnly"}"#;
+    let after = cluster(
+        "Elasticsearch",
+        &format!(r#"{all},"IndexRotationPeriod":"OneHour""#),
+    );
+    assert_eq!(updated(&before, update), Ok(after));
+    let other = r#""AmazonopensearchserviceDestinationUpdate":{"IndexName":"i"}"#;
+    assert_eq!(
+        updated(&before, other).unwrap_err().message(),
+        Some("RoleARN must be given: there is no earlier value.")
+    );
+}
+
 #[test]
 fn a_change_of_the_type_says_everything() {
     let whole = format!(r#""ExtendedS3DestinationUpdate":{{{ROLE},{BUCKET}}}"#);
@@ -349,7 +394,7 @@ fn there_is_exactly_one_destination_and_it_is_one_that_is_served() {
             .unwrap_err()
             .to_string(),
         "InvalidArgumentException: SplunkDestinationConfiguration is not supported: this server delivers \
-         to buckets and to HTTP endpoints."
+         to buckets, HTTP endpoints, and clusters of OpenSearch and Elasticsearch."
     );
     let error = updated(&s3(""), r#""IcebergDestinationUpdate":{}"#).unwrap_err();
     assert_eq!(error.code(), Code::InvalidArgument);

@@ -1,36 +1,48 @@
-//! HTTP endpoints that take records in requests, as those that Firehose delivers to.
+//! Receivers that take records in requests, instead of objects: HTTP endpoints as those that Firehose delivers to,
+//! and search clusters.
 //!
 //! # Shape
-//! A request is to an endpoint what an object is to a bucket: a part of a batch whose records are framed in a
-//! file of the spool ([`request`]), with its id in the intent. It is sent until it is taken, refused for good,
-//! or was repeated for as long as the settings say; then its records become an error object.
+//! A request is to a receiver what an object is to a bucket: a part of a batch whose records are framed in a
+//! file of the spool ([`request`]), with its id in the intent. It is sent ([`sending`]) until it is taken, refused
+//! for good, or was repeated for as long as the settings say; then its records become an error object. What a body
+//! looks like, and which answer takes what of it, is all that [`http`] and [`opensearch`] know.
 //!
 //! # Invariants
 //! - A request has the same id and the same records whenever it is sent. An endpoint that took it and whose
-//!   answer was lost gets it again, and knows it by its id: it is delivered at least once.
-//! - Once a request is given up its error object is durable in the spool before it is written anywhere, and the
+//!   answer was lost gets it again, and knows it by its id: it is delivered at least once. A cluster knows each
+//!   document by an id that follows from the request's: sent again, a document replaces itself.
+//! - Once records are given up their error object is durable in the spool before it is written anywhere, and the
 //!   request is not sent any more.
 //! - A delivery stream reaches only what the operator allowed.
 
-mod reply;
+mod http;
+mod opensearch;
+mod receiver;
+mod refusal;
 mod request;
 mod sending;
-mod settings;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_engine::random;
 use afflux_types::{Error, Result};
-use bytes::Bytes;
-use reqwest::{Client, Url};
+use reqwest::{Client, RequestBuilder, Url};
 
-pub use settings::{ContentEncoding, EndpointSettings};
+pub use http::{ContentEncoding, EndpointSettings};
+pub use opensearch::ClusterSettings;
+pub use receiver::Receiver;
 
-pub(crate) use request::{FRAMES_BYTES_MAX, RECORDS_MAX, Refusal, Request, frame};
+#[cfg(test)]
+pub(crate) use refusal::Refusal;
+pub(crate) use request::{FRAMES_BYTES_MAX, RECORDS_MAX, Request, frame};
+#[cfg(test)]
+pub(crate) use request::{GivenUp, records};
 pub(crate) use sending::Sender;
 
-use super::http;
+use super::http as client;
+use refusal::Outcome;
 
 const BACK_OFF_MIN: Duration = Duration::from_secs(1);
 const BACK_OFF_MAX: Duration = Duration::from_secs(120);
@@ -44,6 +56,26 @@ pub struct AllowedEndpoint {
     pub url: String,
     /// How long a request may take, with its answer.
     pub timeout: Duration,
+    /// Who sends requests, if they are to say so.
+    pub login: Option<Login>,
+}
+
+/// A user's name and password, which requests show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The name.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+impl fmt::Debug for Login {
+    /// Leaves the password out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The endpoints of a server; a cheap handle.
@@ -51,9 +83,10 @@ pub struct AllowedEndpoint {
 pub struct Endpoints(Arc<[Allowed]>);
 
 #[derive(Debug)]
-struct Allowed {
+pub(crate) struct Allowed {
     url: Url,
     client: Client,
+    login: Option<Login>,
 }
 
 impl Endpoints {
@@ -67,47 +100,67 @@ impl Endpoints {
                 let message = format!("endpoint {:?} cannot be used: {error}", allowed.url);
                 Error::invalid(message)
             };
-            let url = http::parse(&allowed.url).map_err(|error| unusable(&error))?;
-            let client = http::client(&url, allowed.timeout).map_err(|error| unusable(&error))?;
-            Ok(Allowed { url, client })
+            let url = client::parse(&allowed.url).map_err(|error| unusable(&error))?;
+            let client = client::client(&url, allowed.timeout);
+            Ok(Allowed {
+                url,
+                client: client.map_err(|error| unusable(&error))?,
+                login: allowed.login.clone(),
+            })
         };
         let endpoints = endpoints.iter().map(open).collect::<Result<Vec<_>>>()?;
         Ok(Self(endpoints.into()))
     }
 
-    /// The client for a URL.
+    /// A URL and who may be sent requests there.
     ///
     /// # Errors
     /// `Invalid` for what is no URL, `NotFound` for one that is not allowed.
-    pub(crate) fn find(&self, url: &str) -> Result<(Url, Client)> {
-        let parsed = http::parse(url)?;
+    pub(crate) fn find(&self, url: &str) -> Result<(Url, &Allowed)> {
+        let parsed = client::parse(url)?;
         let allows = |allowed: &&Allowed| {
             parsed.origin() == allowed.url.origin() && parsed.path().starts_with(allowed.url.path())
         };
         match self.0.iter().find(allows) {
-            Some(allowed) => Ok((parsed, allowed.client.clone())),
+            Some(allowed) => Ok((parsed, allowed)),
             None => Err(Error::not_found(format!(
                 "{url:?} is not among the [[endpoints]] of the server's configuration"
             ))),
         }
     }
 
-    /// Sends a request once.
-    pub(crate) async fn send(
+    /// Sends a request with so many records once.
+    async fn send(
         &self,
         request: &Request,
         source: &str,
-        body: Bytes,
-    ) -> Result<Result<(), Refusal>> {
-        let (url, client) = self.find(&request.endpoint.url)?;
-        let mut sending = client.post(url).body(body);
-        for (name, value) in request.headers(source) {
-            sending = sending.header(name, value);
-        }
-        Ok(match sending.send().await {
-            Ok(response) => reply::check(response, &request.id).await,
-            Err(error) => Err(error.into()),
+        body: Vec<u8>,
+        records: usize,
+    ) -> Result<Outcome> {
+        let (url, allowed) = self.find(request.receiver.url())?;
+        Ok(match &request.receiver {
+            Receiver::Http(endpoint) => {
+                let mut sending = allowed.post(url).body(body);
+                for (name, value) in http::headers(request, endpoint, source) {
+                    sending = sending.header(name, value);
+                }
+                http::send(sending, &request.id).await
+            }
+            Receiver::OpenSearch(_) => {
+                let sending = allowed.post(opensearch::bulk(url)).body(body);
+                opensearch::send(sending, records).await
+            }
         })
+    }
+}
+
+impl Allowed {
+    fn post(&self, url: Url) -> RequestBuilder {
+        let request = self.client.post(url);
+        match &self.login {
+            Some(login) => request.basic_auth(&login.username, Some(&login.password)),
+            None => request,
+        }
     }
 }
 

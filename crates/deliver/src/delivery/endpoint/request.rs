@@ -1,23 +1,23 @@
-//! The records of a request in the spool, and the body and headers that they are sent in.
+//! The records of a request in the spool, and what is made of them.
 //!
 //! ```text
 //! arrival  8 bytes  milliseconds since 1970-01-01 UTC, signed
 //! length   4 bytes
 //! payload
 //! ```
-//! One record after the other, numbers with their highest byte first: the same file gives the same body
-//! whenever it is sent, and error objects if it is never taken.
+//! One record after the other, numbers with their highest byte first: the same file gives the same requests
+//! whenever it is sent, and error objects of what is never taken.
 
-use std::io::Write as _;
+use std::sync::Arc;
 
-use afflux_transform::{Compression, Encoder, ErrorOutput, Failed, Origin, Record, failed_line};
+use afflux_transform::{Compression, Document, Failed, Origin, Record, failed_line};
 use afflux_types::{Position, ServerTime, ShardId};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytes::{Buf as _, BufMut as _, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::settings::{ContentEncoding, EndpointSettings};
+use super::receiver::Receiver;
+use super::refusal::Refusal;
+use super::{http, opensearch};
 
 /// Records of a request.
 pub(crate) const RECORDS_MAX: u32 = 10_000;
@@ -28,24 +28,33 @@ pub(crate) const FRAMES_BYTES_MAX: u64 = 36 << 20;
 /// A request that is to be sent until it is taken or given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Request {
-    /// The same in every attempt.
+    /// The same in every attempt, and that of no other request of any server.
     pub(crate) id: String,
     /// In milliseconds since 1970-01-01 UTC, the same in every attempt.
     pub(crate) timestamp: i64,
-    pub(crate) endpoint: EndpointSettings,
+    pub(crate) receiver: Receiver,
     /// Of the error object.
     pub(crate) compression: Compression,
     /// Of the error object too.
     pub(crate) object_id: [u8; 16],
 }
 
-/// Why an endpoint does not have a request, as its error object says it.
+/// A record of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) code: &'static str,
-    pub(crate) message: String,
-    /// Trying again does not help.
-    pub(crate) is_final: bool,
+pub(crate) struct Framed {
+    /// Its place in the file, from zero.
+    pub(crate) ordinal: usize,
+    pub(crate) arrival: ServerTime,
+    pub(crate) data: Bytes,
+}
+
+/// A record that nobody takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GivenUp {
+    pub(crate) record: Framed,
+    pub(crate) refusal: Arc<Refusal>,
+    /// How often it was sent.
+    pub(crate) attempts: u32,
 }
 
 /// Writes a record into the spool.
@@ -58,23 +67,29 @@ pub(crate) fn frame(arrival: ServerTime, data: &[u8]) -> Vec<u8> {
 }
 
 /// The records of a file; none from where it is not one any more.
-fn records(mut frames: Bytes) -> impl Iterator<Item = (ServerTime, Bytes)> {
-    std::iter::from_fn(move || {
+pub(crate) fn records(mut frames: Bytes) -> impl Iterator<Item = Framed> {
+    let frames = std::iter::from_fn(move || {
         let arrival = frames.try_get_i64().ok()?;
         let len = usize::try_from(frames.try_get_u32().ok()?).ok()?;
         let data = (len <= frames.len()).then(|| frames.split_to(len))?;
         Some((ServerTime::from_millis(arrival), data))
+    });
+    frames.enumerate().map(|(ordinal, (arrival, data))| Framed {
+        ordinal,
+        arrival,
+        data,
     })
 }
 
 impl Request {
     pub(crate) fn new(
+        id: [u8; 16],
         object_id: [u8; 16],
         made: ServerTime,
-        endpoint: EndpointSettings,
+        receiver: Receiver,
         compression: Compression,
     ) -> Self {
-        let id = u128::from_be_bytes(object_id);
+        let id = u128::from_be_bytes(id);
         Self {
             id: format!(
                 "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
@@ -85,94 +100,69 @@ impl Request {
                 id & 0xffff_ffff_ffff
             ),
             timestamp: made.as_millis(),
-            endpoint,
+            receiver,
             compression,
             object_id,
         }
     }
 
-    /// The body.
-    pub(crate) fn body(&self, frames: &Bytes) -> std::io::Result<Vec<u8>> {
-        let mut body = Vec::with_capacity(frames.len() / 3 * 4 + frames.len() / 16);
-        write!(
-            body,
-            "{{\"requestId\":\"{}\",\"timestamp\":{},\"records\":[",
-            self.id, self.timestamp
-        )?;
-        for (index, (_, data)) in records(frames.clone()).enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            write!(
-                body,
-                "{comma}{{\"data\":\"{}\"}}",
-                BASE64_STANDARD.encode(&data)
-            )?;
-        }
-        body.extend_from_slice(b"]}");
-        match self.endpoint.encoding {
-            ContentEncoding::Identity => Ok(body),
-            ContentEncoding::Gzip => {
-                let mut encoder = Encoder::new(Compression::Gzip, Vec::new(), [0; 16])?;
-                encoder.write_all(&body)?;
-                encoder.finish()
+    /// The records of a file that can be sent, and those that cannot.
+    pub(super) fn sort(&self, frames: Bytes) -> (Vec<Framed>, Vec<GivenUp>) {
+        let (mut good, mut given_up) = (Vec::new(), Vec::new());
+        for record in records(frames) {
+            let checked = match &self.receiver {
+                Receiver::Http(_) => Ok(()),
+                Receiver::OpenSearch(_) => opensearch::check(&record),
+            };
+            match checked {
+                Ok(()) => good.push(record),
+                Err(refusal) => given_up.push(GivenUp {
+                    record,
+                    refusal: Arc::new(refusal),
+                    attempts: 0,
+                }),
             }
         }
+        (good, given_up)
     }
 
-    /// The headers of a request of the delivery stream with the ARN `source`, beside those of HTTP itself.
-    pub(super) fn headers(&self, source: &str) -> Vec<(&'static str, String)> {
-        let mut headers = vec![
-            ("content-type", "application/json".to_owned()),
-            ("x-amz-firehose-protocol-version", "1.0".to_owned()),
-            ("x-amz-firehose-request-id", self.id.clone()),
-            ("x-amz-firehose-source-arn", source.to_owned()),
-        ];
-        if !self.endpoint.access_key.is_empty() {
-            headers.push((
-                "x-amz-firehose-access-key",
-                self.endpoint.access_key.clone(),
-            ));
+    /// The body of an attempt with some of the records.
+    pub(super) fn body(&self, records: &[Framed]) -> std::io::Result<Vec<u8>> {
+        match &self.receiver {
+            Receiver::Http(endpoint) => http::body(self, endpoint, records),
+            Receiver::OpenSearch(cluster) => Ok(opensearch::body(self, cluster, records)),
         }
-        if !self.endpoint.attributes.is_empty() {
-            let pairs = self.endpoint.attributes.iter();
-            let attributes: serde_json::Map<String, serde_json::Value> = pairs
-                .map(|(name, value)| (name.clone(), value.clone().into()))
-                .collect();
-            let attributes = serde_json::json!({ "commonAttributes": attributes });
-            headers.push(("x-amz-firehose-common-attributes", attributes.to_string()));
-        }
-        if self.endpoint.encoding == ContentEncoding::Gzip {
-            headers.push(("content-encoding", "gzip".to_owned()));
-        }
-        headers
     }
 
-    /// The lines of the error object and their number, for a request that was given up at `now`.
-    pub(crate) fn lines(
-        frames: Bytes,
-        refusal: &Refusal,
-        attempts: u32,
-        now: ServerTime,
-    ) -> (Vec<u8>, u64) {
-        let (mut lines, mut count) = (Vec::new(), 0);
+    /// The lines of the error object, for records that were given up at `now`.
+    pub(crate) fn lines(&self, given_up: &[GivenUp], now: ServerTime) -> Vec<u8> {
+        let mut lines = Vec::new();
         // Where a record stood in its stream is not said of one that failed here.
         let origin = Origin {
             shard: ShardId::new(0),
             position: Position::ZERO,
             sub_sequence: None,
         };
-        for (arrival, data) in records(frames) {
+        for one in given_up {
+            let record = &one.record;
             let failed = Failed {
-                record: Record::new(data, arrival, origin, None),
-                output: ErrorOutput::HttpEndpoint,
-                code: refusal.code.into(),
-                message: refusal.message.clone(),
-                attempts,
+                record: Record::new(record.data.clone(), record.arrival, origin, None),
+                output: self.receiver.error_output(),
+                code: one.refusal.code.clone(),
+                message: one.refusal.message.clone(),
+                attempts: one.attempts,
                 transformer: None,
-                document: None,
+                document: self.document(record),
             };
             failed_line(&failed, now, &mut lines);
-            count += 1;
         }
-        (lines, count)
+        lines
+    }
+
+    fn document(&self, record: &Framed) -> Option<Document> {
+        match &self.receiver {
+            Receiver::Http(_) => None,
+            Receiver::OpenSearch(cluster) => Some(opensearch::document(self, cluster, record)),
+        }
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_types::{Clock, Error, Result};
-use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::request::{Refusal, Request};
+use super::refusal::{Outcome, Refusal};
+use super::request::{Framed, GivenUp, Request};
 use super::{Endpoints, Waits};
 use crate::blocking::blocking;
 use crate::delivery::follow::ended;
@@ -29,6 +29,21 @@ pub(crate) struct Sender {
     pub(crate) clock: Clock,
     pub(crate) status: Arc<Status>,
     pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// Records that are sent together.
+struct Part {
+    records: Vec<Framed>,
+    /// How often they were sent.
+    attempts: u32,
+}
+
+/// For how long a request is sent again, with all the parts that it is sent in.
+struct Tries {
+    window: Duration,
+    waits: Waits,
+    /// By the clock's elapsed time.
+    first_failure: Option<Duration>,
 }
 
 impl Sender {
@@ -72,58 +87,153 @@ impl Sender {
     }
 
     /// Sends a request with the records of its file; gives the lines of its error object, and how many they
-    /// are, if it is given up.
+    /// are, if some are given up.
     async fn deliver(
         &self,
         spool: Spool,
         object: Planned,
         request: Request,
     ) -> Result<Option<(Vec<u8>, u64)>> {
-        let (frames, body, request) = blocking("write a request", move || {
-            let frames = Bytes::from(read(&spool, &object)?);
-            let body = request.body(&frames);
-            Ok((frames, body, request))
-        })
-        .await?;
-        let body = body.map_err(|error| Error::internal("write a request").with_source(error))?;
-        let Some((refusal, attempts)) = self.send(&request, body.into()).await? else {
-            return Ok(None);
-        };
-        let now = self.clock.wall();
-        let given_up = blocking("give up a request", move || {
-            Ok(Request::lines(frames, &refusal, attempts, now))
+        let sorted = blocking("read a request", move || {
+            let frames = read(&spool, &object)?;
+            let (records, given_up) = request.sort(frames.into());
+            Ok((Arc::new(request), records, given_up))
         });
-        given_up.await.map(Some)
+        let (request, records, mut given_up) = sorted.await?;
+        if !records.is_empty() {
+            self.send(&request, records, &mut given_up).await?;
+        }
+        if given_up.is_empty() {
+            return Ok(None);
+        }
+        let now = self.clock.wall();
+        let lines = blocking("give up a request", move || {
+            given_up.sort_by_key(|one| one.record.ordinal);
+            let count = u64::try_from(given_up.len()).unwrap_or(u64::MAX);
+            Ok((request.lines(&given_up, now), count))
+        });
+        lines.await.map(Some)
     }
 
-    /// Sends a request, again and again; gives why it was not taken, and after how many attempts.
-    async fn send(&self, request: &Request, body: Bytes) -> Result<Option<(Refusal, u32)>> {
-        let window = Duration::from_secs(request.endpoint.retry_seconds);
-        let (mut waits, mut stop) = (Waits::new(), self.stop.clone());
-        let mut attempts = 0;
-        let mut first_failure = None;
-        loop {
-            let sent = self.endpoints.send(request, &self.source, body.clone());
-            attempts += 1;
-            let Err(refusal) = sent.await? else {
-                return Ok(None);
+    /// Sends records, again and again, until each is taken or given up.
+    async fn send(
+        &self,
+        request: &Arc<Request>,
+        records: Vec<Framed>,
+        given_up: &mut Vec<GivenUp>,
+    ) -> Result<()> {
+        let mut tries = Tries {
+            window: request.receiver.retry(),
+            waits: Waits::new(),
+            first_failure: None,
+        };
+        let mut parts = vec![Part {
+            records,
+            attempts: 0,
+        }];
+        while let Some(part) = parts.pop() {
+            let (outcome, part) = self.attempt(request, part).await?;
+            let left = match outcome {
+                Outcome::TooLarge(_) if part.records.len() > 1 => {
+                    parts.extend(part.halves());
+                    continue;
+                }
+                outcome => part.left(outcome),
             };
-            let error =
-                Error::unavailable(format!("{}: {}", request.endpoint.url, refusal.message));
-            self.status.failed(&error);
-            tracing::warn!(
-                source = %self.source, request = %request.id, attempts, error = %error.chain(),
-                "a request was not taken"
-            );
-            let now = self.clock.elapsed();
-            let waited = now.saturating_sub(*first_failure.get_or_insert(now));
-            let left = window.saturating_sub(waited);
-            if refusal.is_final || left.is_zero() {
-                return Ok(Some((refusal, attempts)));
-            }
-            if wait(waits.next()?.min(left), &mut stop).await {
-                return Err(error);
+            let Some(first) = left.first() else { continue };
+            let error = self.report(request, first, left.len());
+            let (refused, again): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|one| one.refusal.is_final);
+            given_up.extend(refused);
+            let Some(attempts) = again.first().map(|one| one.attempts) else {
+                continue;
+            };
+            match tries.next(self.clock.elapsed())? {
+                None => given_up.extend(again),
+                Some(pause) => {
+                    let mut stop = self.stop.clone();
+                    if wait(pause, &mut stop).await {
+                        return Err(error);
+                    }
+                    let records = again.into_iter().map(|one| one.record).collect();
+                    parts.push(Part { records, attempts });
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Sends records once.
+    async fn attempt(&self, request: &Arc<Request>, mut part: Part) -> Result<(Outcome, Part)> {
+        part.attempts = part.attempts.saturating_add(1);
+        let written = {
+            let request = Arc::clone(request);
+            blocking("write a request", move || {
+                Ok((request.body(&part.records), part))
+            })
+        };
+        let (body, part) = written.await?;
+        let body = body.map_err(|error| Error::internal("write a request").with_source(error))?;
+        let (endpoints, source) = (&self.endpoints, &self.source);
+        let sent = endpoints.send(request, source, body, part.records.len());
+        Ok((sent.await?, part))
+    }
+
+    /// Tells of records that were not taken, of which this is the first.
+    fn report(&self, request: &Request, first: &GivenUp, records: usize) -> Error {
+        let (url, Refusal { code, message, .. }) = (request.receiver.url(), &*first.refusal);
+        let error = Error::unavailable(format!("{url}: {code}: {message}"));
+        self.status.failed(&error);
+        tracing::warn!(
+            source = %self.source, request = %request.id, attempts = first.attempts, records,
+            error = %error.chain(), "records were not taken"
+        );
+        error
+    }
+}
+
+impl Part {
+    /// Both halves, of which the first is sent first.
+    fn halves(mut self) -> [Self; 2] {
+        let attempts = self.attempts;
+        let records = self.records.split_off(self.records.len() / 2);
+        [Self { records, attempts }, self]
+    }
+
+    /// What was not taken.
+    fn left(self, outcome: Outcome) -> Vec<GivenUp> {
+        let attempts = self.attempts;
+        let of = |(record, refusal)| GivenUp {
+            record,
+            refusal,
+            attempts,
+        };
+        let records = self.records.into_iter();
+        match outcome {
+            Outcome::Taken => Vec::new(),
+            Outcome::Refused(refusal) | Outcome::TooLarge(refusal) => {
+                let refusal = Arc::new(refusal);
+                let refused = records.map(|record| (record, Arc::clone(&refusal)));
+                refused.map(of).collect()
+            }
+            Outcome::Each(refusals) => {
+                let refused = records.zip(refusals);
+                let refused =
+                    refused.filter_map(|(record, refusal)| Some((record, Arc::new(refusal?))));
+                refused.map(of).collect()
+            }
+        }
+    }
+}
+
+impl Tries {
+    /// How long to wait before the next attempt; none if there is none.
+    fn next(&mut self, now: Duration) -> Result<Option<Duration>> {
+        let waited = now.saturating_sub(*self.first_failure.get_or_insert(now));
+        let left = self.window.saturating_sub(waited);
+        if left.is_zero() {
+            return Ok(None);
+        }
+        Ok(Some(self.waits.next()?.min(left)))
     }
 }

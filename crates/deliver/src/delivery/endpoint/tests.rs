@@ -1,16 +1,26 @@
-use afflux_transform::Compression;
+use afflux_transform::{BULK_DOCUMENTS_MAX, Compression, IndexSettings};
 use afflux_types::ServerTime;
 use serde_json::{Value, json};
 
 use super::*;
 
-fn request(encoding: ContentEncoding) -> Request {
-    let endpoint = EndpointSettings {
+const ID: &str = "abababab-abab-abab-abab-abababababab";
+
+fn endpoint(encoding: ContentEncoding) -> EndpointSettings {
+    EndpointSettings {
         encoding,
         ..EndpointSettings::new("https://collector.example.com/".into())
-    };
+    }
+}
+
+fn cluster() -> ClusterSettings {
+    let index = IndexSettings::new("clicks".into());
+    ClusterSettings::new("https://search.example.com/".into(), index)
+}
+
+fn request(receiver: Receiver) -> Request {
     let made = ServerTime::from_millis(1_789_014_240_448);
-    Request::new([0xab; 16], made, endpoint, Compression::None)
+    Request::new([0xab; 16], [0xcd; 16], made, receiver, Compression::None)
 }
 
 fn frames() -> Vec<u8> {
@@ -25,12 +35,14 @@ fn frames() -> Vec<u8> {
 
 #[test]
 fn a_body_has_the_records_of_the_file() {
-    let request = request(ContentEncoding::Identity);
-    let body = request.body(&frames().into()).unwrap();
+    let request = request(Receiver::Http(endpoint(ContentEncoding::Identity)));
+    let (records, given_up) = request.sort(frames().into());
+    assert_eq!(given_up, []);
+    let body = request.body(&records).unwrap();
     assert_eq!(
         serde_json::from_slice::<Value>(&body).unwrap(),
         json!({
-            "requestId": "abababab-abab-abab-abab-abababababab",
+            "requestId": ID,
             "timestamp": 1_789_014_240_448_i64,
             "records": [{ "data": "b25l" }, { "data": "" }, { "data": "dGhyZWU=" }],
         })
@@ -39,7 +51,11 @@ fn a_body_has_the_records_of_the_file() {
 
 #[test]
 fn headers_say_only_what_there_is_to_say() {
-    let plain = request(ContentEncoding::Identity).headers("arn");
+    let headers = |encoding| {
+        let endpoint = endpoint(encoding);
+        http::headers(&request(Receiver::Http(endpoint.clone())), &endpoint, "arn")
+    };
+    let plain = headers(ContentEncoding::Identity);
     let names: Vec<&str> = plain.iter().map(|(name, _)| *name).collect();
     assert_eq!(
         names,
@@ -50,26 +66,80 @@ fn headers_say_only_what_there_is_to_say() {
             "x-amz-firehose-source-arn"
         ]
     );
-    let zipped = request(ContentEncoding::Gzip).headers("arn");
+    let zipped = headers(ContentEncoding::Gzip);
     assert!(zipped.contains(&("content-encoding", "gzip".to_owned())));
 }
 
 #[test]
 fn records_that_were_given_up_are_lines() {
-    let refusal = Refusal {
-        code: "HttpEndpoint.RequestTimeout",
+    let refusal = Arc::new(Refusal {
+        code: "HttpEndpoint.RequestTimeout".into(),
         message: "late".into(),
         is_final: false,
-    };
+    });
     let now = ServerTime::from_millis(1_789_014_250_000);
-    let (lines, count) = Request::lines(frames().into(), &refusal, 3, now);
-    assert_eq!(count, 3);
-    let lines = String::from_utf8(lines).unwrap();
+    let given_up = records(frames().into()).map(|record| GivenUp {
+        record,
+        refusal: Arc::clone(&refusal),
+        attempts: 3,
+    });
+    let given_up: Vec<_> = given_up.collect();
+    let lines = |receiver| String::from_utf8(request(receiver).lines(&given_up, now)).unwrap();
+    let of_endpoint = lines(Receiver::Http(endpoint(ContentEncoding::Identity)));
+    assert_eq!(of_endpoint.lines().count(), 3);
+    let line = "{\"rawData\":\"b25l\",\"errorCode\":\"HttpEndpoint.RequestTimeout\",\"errorMessage\":\"late\",\
+         \"attemptsMade\":3,\"arrivalTimestamp\":1789014240000,\"attemptEndingTimestamp\":1789014250000";
+    assert_eq!(of_endpoint.lines().next().unwrap(), format!("{line}}}"));
+    let of_cluster = lines(Receiver::OpenSearch(cluster()));
+    let place = format!(r#""esDocumentId":"{ID}-0","esIndexName":"clicks-2026-09-10""#);
     assert_eq!(
-        lines.lines().next().unwrap(),
-        "{\"rawData\":\"b25l\",\"errorCode\":\"HttpEndpoint.RequestTimeout\",\"errorMessage\":\"late\",\
-         \"attemptsMade\":3,\"arrivalTimestamp\":1789014240000,\"attemptEndingTimestamp\":1789014250000}"
+        of_cluster.lines().next().unwrap(),
+        format!("{line},{place}}}")
     );
+}
+
+#[test]
+fn a_cluster_gets_documents_and_what_is_none_is_given_up() {
+    let request = request(Receiver::OpenSearch(cluster()));
+    let arrival = ServerTime::from_millis(1_789_014_240_000);
+    let frames = [
+        frame(arrival, b"{\"a\":1}\n"),
+        frame(arrival, b"{}{}"),
+        frame(arrival, b"{}"),
+    ];
+    let (records, given_up) = request.sort(frames.concat().into());
+    let body = String::from_utf8(request.body(&records).unwrap()).unwrap();
+    let action =
+        |ordinal| format!(r#"{{"index":{{"_index":"clicks-2026-09-10","_id":"{ID}-{ordinal}"}}}}"#);
+    let lines: Vec<&str> = body.lines().collect();
+    assert_eq!(lines, [&action(0), r#"{"a":1}"#, &action(2), "{}"]);
+    let [none] = &given_up[..] else {
+        panic!("{given_up:?}")
+    };
+    assert_eq!((none.record.ordinal, none.attempts), (1, 0));
+    assert_eq!(none.refusal.message, "the record is not one JSON object");
+    assert!(none.refusal.is_final);
+}
+
+#[test]
+fn documents_go_to_the_bulk_api_below_the_path_of_the_cluster() {
+    for (cluster, bulk) in [
+        ("https://a:9200", "https://a:9200/_bulk"),
+        ("https://a/", "https://a/_bulk"),
+        ("https://a/search/", "https://a/search/_bulk"),
+    ] {
+        let found = opensearch::bulk(Url::parse(cluster).unwrap());
+        assert!(
+            found.as_str().starts_with(&format!("{bulk}?filter_path=")),
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_is_about_as_many_documents_as_a_request_may_have() {
+    let records = usize::try_from(RECORDS_MAX).unwrap();
+    assert_eq!(records, BULK_DOCUMENTS_MAX);
 }
 
 /// A body may have 64 MiB before it is compressed.
@@ -97,7 +167,7 @@ fn waits_double_with_some_jitter_up_to_two_minutes() {
 fn settings_out_of_their_bounds_and_secrets_are_not_shown() {
     let good = EndpointSettings {
         access_key: "secret".into(),
-        ..EndpointSettings::new("https://collector.example.com/".into())
+        ..endpoint(ContentEncoding::Identity)
     };
     good.check().unwrap();
     assert!(!format!("{good:?}").contains("secret"));
@@ -107,4 +177,47 @@ fn settings_out_of_their_bounds_and_secrets_are_not_shown() {
     };
     let message = "retry_seconds of the HTTP endpoint is 7201; allowed are 0 to 7200";
     assert_eq!(patient.check().unwrap_err().message(), message);
+    let login = Login {
+        username: "me".into(),
+        password: "secret".into(),
+    };
+    assert!(!format!("{login:?}").contains("secret"));
+}
+
+#[test]
+fn settings_of_clusters_have_bounds_and_no_password() {
+    cluster().check().unwrap();
+    let large = ClusterSettings {
+        buffer_bytes: (100 << 20) + 1,
+        ..cluster()
+    };
+    let message = "buffer_bytes of the cluster is 104857601; allowed are 1048576 to 104857600";
+    assert_eq!(large.check().unwrap_err().message(), message);
+    for url in [
+        "https://me@a/",
+        "https://:secret@a/",
+        "https://a/?b",
+        "https://a/#b",
+    ] {
+        let url = ClusterSettings {
+            url: url.into(),
+            ..cluster()
+        };
+        let error = url.check().unwrap_err();
+        assert!(error.message().contains("[[endpoints]]"), "{error:?}");
+        assert!(!error.message().contains("secret"), "{error:?}");
+    }
+}
+
+#[test]
+fn settings_are_read_as_they_were_written() {
+    for receiver in [
+        Receiver::Http(endpoint(ContentEncoding::Gzip)),
+        Receiver::OpenSearch(cluster()),
+    ] {
+        let json = serde_json::to_string(&receiver).unwrap();
+        assert_eq!(serde_json::from_str::<Receiver>(&json).unwrap(), receiver);
+        let foreign = json.replace("retry_seconds", "retry_minutes");
+        assert!(serde_json::from_str::<Receiver>(&foreign).is_err());
+    }
 }

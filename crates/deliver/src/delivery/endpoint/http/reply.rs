@@ -4,13 +4,12 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
-use super::request::Refusal;
+use super::SERVICE;
+use crate::delivery::endpoint::refusal::{Refusal, shown};
 use crate::delivery::http;
 
 /// Bytes of an answer.
 const REPLY_BYTES_MAX: usize = 1 << 20;
-/// Characters of an answer that an error object shows.
-const SHOWN_CHARS_MAX: usize = 512;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,7 +24,8 @@ pub(super) async fn check(response: Response, id: &str) -> Result<(), Refusal> {
     let status = response.status();
     let headers = response.headers();
     let is_plain = headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(CONTENT_ENCODING);
-    let body = http::read(response, REPLY_BYTES_MAX).await?;
+    let body = http::read(response, REPLY_BYTES_MAX).await;
+    let body = body.map_err(|error| Refusal::of_connection(SERVICE, &error))?;
     let Some(body) = body else {
         return Err(refusal(
             "HttpEndpoint.ResponseTooLarge",
@@ -34,11 +34,10 @@ pub(super) async fn check(response: Response, id: &str) -> Result<(), Refusal> {
         ));
     };
     if status != StatusCode::OK {
-        let text = String::from_utf8_lossy(&body);
-        let text: String = text.chars().take(SHOWN_CHARS_MAX).collect();
         let message = format!(
-            "The following response was received from the endpoint destination. {}: {text}",
-            status.as_u16()
+            "The following response was received from the endpoint destination. {}: {}",
+            status.as_u16(),
+            shown(&body)
         );
         return Err(Refusal {
             is_final: status == StatusCode::PAYLOAD_TOO_LARGE,
@@ -57,31 +56,8 @@ pub(super) async fn check(response: Response, id: &str) -> Result<(), Refusal> {
 
 fn refusal(code: &'static str, message: &str) -> Refusal {
     Refusal {
-        code,
+        code: code.into(),
         message: message.to_owned(),
         is_final: false,
-    }
-}
-
-impl From<reqwest::Error> for Refusal {
-    fn from(error: reqwest::Error) -> Self {
-        if error.is_timeout() {
-            refusal(
-                "HttpEndpoint.RequestTimeout",
-                "The delivery timed out before a response was received and will be retried.",
-            )
-        } else if error.is_connect() {
-            refusal(
-                "HttpEndpoint.ConnectionFailed",
-                "Unable to connect to the destination endpoint. Contact the owner of the endpoint to \
-                 resolve this issue.",
-            )
-        } else {
-            refusal(
-                "HttpEndpoint.ConnectionReset",
-                "Unable to maintain connection with the endpoint. Contact the owner of the endpoint to \
-                 resolve this issue.",
-            )
-        }
     }
 }

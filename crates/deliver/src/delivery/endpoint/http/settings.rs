@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use afflux_types::{Error, Result};
+use afflux_types::Result;
 use serde::{Deserialize, Serialize};
 
+use super::super::receiver::{RETRY_SECONDS_MAX, within};
 use crate::delivery::http;
+use crate::delivery::settings::BUFFER_SECONDS_MAX;
 
 const BUFFER_BYTES_MAX: u64 = 64 << 20;
-const RETRY_SECONDS_MAX: u64 = 7_200;
 const ATTRIBUTES_MAX: u64 = 50;
 const ACCESS_KEY_BYTES_MAX: u64 = 4_096;
 
@@ -75,9 +76,9 @@ impl EndpointSettings {
         http::parse(&self.url)?;
         let attributes = u64::try_from(self.attributes.len()).unwrap_or(u64::MAX);
         let key_bytes = u64::try_from(self.access_key.len()).unwrap_or(u64::MAX);
-        for (name, value, least, most) in [
+        let limits = [
             ("buffer_bytes", self.buffer_bytes, 1 << 20, BUFFER_BYTES_MAX),
-            ("buffer_seconds", self.buffer_seconds, 0, 900),
+            ("buffer_seconds", self.buffer_seconds, 0, BUFFER_SECONDS_MAX),
             ("retry_seconds", self.retry_seconds, 0, RETRY_SECONDS_MAX),
             ("the number of attributes", attributes, 0, ATTRIBUTES_MAX),
             (
@@ -86,13 +87,7 @@ impl EndpointSettings {
                 0,
                 ACCESS_KEY_BYTES_MAX,
             ),
-        ] {
-            if !(least..=most).contains(&value) {
-                return Err(Error::invalid(format!(
-                    "{name} of the HTTP endpoint is {value}; allowed are {least} to {most}"
-                )));
-            }
-        }
-        Ok(())
+        ];
+        within("the HTTP endpoint", limits)
     }
 }
