@@ -113,6 +113,41 @@ fn a_delivery_stream_is_made_followed_changed_paused_and_deleted() {
 }
 
 #[test]
+fn a_cluster_takes_records_instead_of_objects() {
+    let world = World::with_config("[[endpoints]]\nurl = 'http://127.0.0.1:9/search'\n");
+    let directory = world.file("failed");
+    std::fs::create_dir(&directory).unwrap();
+    let to = directory.to_str().unwrap();
+    let create = ["delivery", "create", "search", "--to", to];
+    let url = ["--opensearch-url", "http://127.0.0.1:9/search"];
+    let index = ["--index", "orders", "--rotation", "week"];
+    for (typed, code) in [
+        (&url[..], 1),
+        (&index, 1),
+        (
+            &[
+                "--opensearch-url",
+                "http://127.0.0.1:9/",
+                "--index",
+                "orders",
+            ],
+            1,
+        ),
+    ] {
+        let typed = [&create[..], typed].concat();
+        world.afflux.run(&typed).fails(code);
+    }
+    let made = world.ok(&[&create[..], &url, &index, &["--interval", "60"]].concat());
+    assert!(made.contains("http://127.0.0.1:9/search"), "{made}");
+    world.ok(&["delivery", "update", "search", "--index", "views"]);
+    let settings = &described(&world, "search")["settings"];
+    let cluster = &settings["receiver"]["opensearch"];
+    assert_eq!(cluster["index"]["name"], "views");
+    assert_eq!(cluster["index"]["rotation"], "week");
+    assert_eq!(cluster["buffer_seconds"], 60);
+}
+
+#[test]
 fn what_cannot_be_delivered_is_refused() {
     let world = World::start();
     world.ok(&["stream", "create", "s"]);

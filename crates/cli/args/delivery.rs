@@ -28,7 +28,7 @@ pub(crate) enum Delivery {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'"
+    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'\n  afflux delivery create search --stream orders --to /srv/failed \\\n    --opensearch-url https://search.example.com:9200 --index orders --rotation day"
 )]
 pub(crate) struct DeliveryCreate {
     /// The delivery stream's name.
@@ -108,15 +108,33 @@ pub(crate) struct DeliveryObjects {
     /// How objects are compressed.
     #[arg(long, value_enum)]
     pub(crate) compression: Option<ObjectCompression>,
-    /// An object is complete with so many MiB before compression: 1 to 128.
+    /// An object, or a request to a cluster, is complete with so many MiB before compression: 1 to 128, or 100.
     #[arg(long, value_name = "MIB")]
     pub(crate) size_mib: Option<u64>,
-    /// An object is complete so long after its first record: 0 to 900.
+    /// An object, or a request to a cluster, is complete so long after its first record: 0 to 900.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) interval: Option<u64>,
     /// A jq query whose result says which partition a record belongs to.
     #[arg(long, value_name = "QUERY")]
     pub(crate) partition_by: Option<String>,
+    /// A cluster that takes the records by the bulk API; objects have what it does not take.
+    #[arg(long, value_name = "URL")]
+    pub(crate) opensearch_url: Option<String>,
+    /// What the names of the cluster's indices begin with.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) index: Option<String>,
+    /// How often there is a new index, by when records arrived, in UTC; by default every day.
+    #[arg(long, value_enum)]
+    pub(crate) rotation: Option<IndexRotation>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IndexRotation {
+    None,
+    Hour,
+    Day,
+    Week,
+    Month,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use afflux_client::Client;
-use afflux_deliver::{DeliverySettings, DeliverySource, ObjectSettings, Place, Start};
-use afflux_transform::Processor;
+use afflux_deliver::{
+    ClusterSettings, DeliverySettings, DeliverySource, ObjectSettings, Place, Receiver, Start,
+};
+use afflux_transform::{IndexSettings, Processor, Rotation};
 use afflux_types::{DeliveryName, ServerTime};
 use afflux_wire::message::{Delivery as Described, NewDelivery};
 use anyhow::{Context, Result, bail};
@@ -13,7 +15,7 @@ use serde_json::{Value, json};
 use super::connect::connect;
 use crate::args::{
     ConnectionOnly, Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryReplay,
-    DeliveryUpdate, ObjectCompression,
+    DeliveryUpdate, IndexRotation, ObjectCompression,
 };
 use crate::printer::{Printer, table, usage};
 
@@ -59,7 +61,10 @@ async fn create(args: DeliveryCreate) -> Result<ExitCode> {
     client.create_delivery(request).await?;
     let mut printer = Printer::new(args.connection.output);
     printer.result(&json!({ "created": name.as_str() }), || {
-        format!("{name} delivers to {}", settings.objects.place)
+        match &args.objects.opensearch_url {
+            Some(url) => format!("{name} delivers to {url}"),
+            None => format!("{name} delivers to {}", settings.objects.place),
+        }
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -177,6 +182,42 @@ fn apply(typed: &DeliveryObjects, settings: &mut DeliverySettings) -> Result<()>
             .push(Processor::MetadataExtraction { query });
         settings.partitioned = true;
     }
+    apply_cluster(typed, settings)
+}
+
+/// Puts what was typed of a cluster into settings.
+fn apply_cluster(typed: &DeliveryObjects, settings: &mut DeliverySettings) -> Result<()> {
+    let (url, index) = (&typed.opensearch_url, &typed.index);
+    let mut cluster = match (&settings.receiver, url, index) {
+        (Some(Receiver::OpenSearch(cluster)), _, _) => cluster.clone(),
+        (_, Some(url), Some(index)) => {
+            ClusterSettings::new(url.clone(), IndexSettings::new(index.clone()))
+        }
+        (_, None, None) if typed.rotation.is_none() => return Ok(()),
+        _ => bail!("a cluster has an address and an index: --opensearch-url URL --index NAME"),
+    };
+    if let Some(url) = url {
+        cluster.url.clone_from(url);
+    }
+    if let Some(index) = index {
+        cluster.index.name.clone_from(index);
+    }
+    if let Some(rotation) = typed.rotation {
+        cluster.index.rotation = match rotation {
+            IndexRotation::None => Rotation::None,
+            IndexRotation::Hour => Rotation::Hour,
+            IndexRotation::Day => Rotation::Day,
+            IndexRotation::Week => Rotation::Week,
+            IndexRotation::Month => Rotation::Month,
+        };
+    }
+    if let Some(mib) = typed.size_mib {
+        cluster.buffer_bytes = mib.saturating_mul(1 << 20);
+    }
+    if let Some(seconds) = typed.interval {
+        cluster.buffer_seconds = seconds;
+    }
+    settings.receiver = Some(Receiver::OpenSearch(cluster));
     Ok(())
 }
 
