@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use afflux_deliver::{DeliveryDescription, DeliveryStatus};
+use afflux_deliver::{DeliveryDescription, DeliverySettings, DeliveryStatus, Receiver};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -150,19 +150,44 @@ fn put_archives(encoder: &mut DescriptorEncoder<'_>, archives: &[ArchiveSample])
     Ok(())
 }
 
+/// Who takes what a delivery stream delivers: the part of metrics' names that Firehose has for it, and whether it
+/// is the one of these settings.
+type Destination = (&'static str, fn(&DeliverySettings) -> bool);
+
+const DESTINATIONS: [Destination; 3] = [
+    ("s3", |of| of.receiver.is_none()),
+    ("http_endpoint", |of| {
+        matches!(of.receiver, Some(Receiver::Http(_)))
+    }),
+    ("amazon_opensearch_service", |of| {
+        matches!(of.receiver, Some(Receiver::OpenSearch(_)))
+    }),
+];
+
 /// Under the names that Firehose's metrics have, as far as there are such.
 fn put_deliveries(
     encoder: &mut DescriptorEncoder<'_>,
     deliveries: &[DeliveryDescription],
 ) -> fmt::Result {
     type Count = fn(&DeliveryStatus) -> u64;
-    let counters: [(&str, &str, Count); 6] = [
-        ("delivery_to_s3_bytes", "Bytes of objects", |of| {
-            of.totals.bytes
-        }),
-        ("delivery_to_s3_records", "Records delivered", |of| {
-            of.totals.records
-        }),
+    let freshness = |status: &DeliveryStatus| {
+        ConstGauge::new(Duration::from_millis(status.millis_behind).as_secs_f64())
+    };
+    for (to, is_to) in DESTINATIONS {
+        let delivered: [(&str, &str, Count); 2] = [
+            ("bytes", "Bytes delivered", |of| of.totals.bytes),
+            ("records", "Records delivered", |of| of.totals.records),
+        ];
+        for (what, help, count) in delivered {
+            let name = format!("delivery_to_{to}_{what}");
+            let metric = |status: &DeliveryStatus| ConstCounter::new(count(status));
+            put_each(encoder, (&name, help), deliveries, is_to, metric)?;
+        }
+        let name = format!("delivery_to_{to}_data_freshness_seconds");
+        let help = "Age of the oldest record that is not delivered";
+        put_each(encoder, (&name, help), deliveries, is_to, freshness)?;
+    }
+    let counters: [(&str, &str, Count); 4] = [
         ("delivery_to_s3_object_count", "Objects written", |of| {
             of.totals.objects
         }),
@@ -184,24 +209,25 @@ fn put_deliveries(
     ];
     for (name, help, count) in counters {
         let metric = |status: &DeliveryStatus| ConstCounter::new(count(status));
-        put_each(encoder, (name, help), deliveries, metric)?;
+        put_each(encoder, (name, help), deliveries, |_| true, metric)?;
     }
-    let freshness = |status: &DeliveryStatus| {
-        ConstGauge::new(Duration::from_millis(status.millis_behind).as_secs_f64())
-    };
-    let help = "Age of the oldest record that is not delivered";
-    let name = "delivery_to_s3_data_freshness_seconds";
-    put_each(encoder, (name, help), deliveries, freshness)?;
     let failing = |status: &DeliveryStatus| ConstGauge::new(i64::from(status.last_error.is_some()));
     let help = "Whether the delivery cannot go on now";
-    put_each(encoder, ("delivery_failing", help), deliveries, failing)
+    put_each(
+        encoder,
+        ("delivery_failing", help),
+        deliveries,
+        |_| true,
+        failing,
+    )
 }
 
-/// A metric of each delivery stream.
+/// A metric of each delivery stream that is meant.
 fn put_each<M: EncodeMetric>(
     encoder: &mut DescriptorEncoder<'_>,
     (name, help): (&str, &str),
     deliveries: &[DeliveryDescription],
+    is_meant: impl Fn(&DeliverySettings) -> bool,
     metric: impl Fn(&DeliveryStatus) -> M,
 ) -> fmt::Result {
     let Some(first) = deliveries.first() else {
@@ -209,7 +235,7 @@ fn put_each<M: EncodeMetric>(
     };
     let kind = metric(&first.status).metric_type();
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    for delivery in deliveries {
+    for delivery in deliveries.iter().filter(|of| is_meant(&of.settings)) {
         let label = [("delivery_stream", delivery.name.as_str())];
         metric(&delivery.status).encode(family.encode_family(&label)?)?;
     }
