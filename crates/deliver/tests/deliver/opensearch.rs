@@ -367,6 +367,16 @@ async fn documents_are_there_once_whatever_becomes_of_their_answers() {
     }
 }
 
+/// Ids once followed from numbers that every server counts from one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_share_an_index_do_not_replace_each_others_documents() {
+    let cluster = Cluster::start().await;
+    for _ in 0..2 {
+        Run::new(cluster.clone(), 3, 0, LONG).await;
+    }
+    assert_eq!(cluster.documents().len(), 6);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn documents_have_the_same_ids_over_a_restart() {
     let dir = tempfile::tempdir().unwrap();
