@@ -3,7 +3,8 @@
 //! # Shape
 //! One JSON object and a line feed, with the members in the order in which Firehose writes them: the payload
 //! in base64, code and message, the number of attempts, times in milliseconds, and the transformer's ARN if
-//! it was the transformer that failed, or the place in the cluster that the record was to have.
+//! it was the transformer that failed, or the place in the cluster that the record was to have. A record that was
+//! not converted has the code and the message of the last attempt, and its payload behind them.
 
 use std::borrow::Cow;
 
@@ -79,6 +80,7 @@ impl ErrorOutput {
     }
 }
 
+/// The members of all failures, in their order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
@@ -98,11 +100,35 @@ struct Line<'a> {
     es_type_name: Option<&'a str>,
 }
 
+/// Those of failed conversions, without what the Glue catalog would say of the table.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConversionLine<'a> {
+    attempts_made: u32,
+    arrival_timestamp: i64,
+    last_error_code: &'a str,
+    last_error_message: &'a str,
+    attempt_ending_timestamp: i64,
+    raw_data: String,
+}
+
 /// Appends the line of an error object for a failed record, with its line feed.
 pub fn failed_line(failed: &Failed, attempt_end: ServerTime, out: &mut Vec<u8>) {
+    let raw_data = base64_simd::STANDARD.encode_to_string(failed.record.raw());
+    if failed.output == ErrorOutput::FormatConversion {
+        let line = ConversionLine {
+            attempts_made: failed.attempts,
+            arrival_timestamp: failed.record.arrival.as_millis(),
+            last_error_code: &failed.code,
+            last_error_message: &failed.message,
+            attempt_ending_timestamp: attempt_end.as_millis(),
+            raw_data,
+        };
+        return write(&line, out);
+    }
     let document = failed.document.as_ref();
     let line = Line {
-        raw_data: base64_simd::STANDARD.encode_to_string(failed.record.raw()),
+        raw_data,
         error_code: &failed.code,
         error_message: &failed.message,
         attempts_made: failed.attempts,
@@ -113,14 +139,12 @@ pub fn failed_line(failed: &Failed, attempt_end: ServerTime, out: &mut Vec<u8>) 
         es_index_name: document.map(|document| &*document.index),
         es_type_name: document.and_then(|document| document.type_name.as_deref()),
     };
-    line.write(out);
+    write(&line, out);
 }
 
-impl Line<'_> {
-    fn write(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(&mut *out, self).expect("text and numbers have a JSON form");
-        out.push(b'\n');
-    }
+fn write(line: &impl Serialize, out: &mut Vec<u8>) {
+    serde_json::to_writer(&mut *out, line).expect("text and numbers have a JSON form");
+    out.push(b'\n');
 }
 
 #[cfg(test)]
@@ -183,6 +207,20 @@ mod tests {
         });
         let end = ",\"esDocumentId\":\"a-7\",\"esIndexName\":\"clicks-2026-11\"}\n";
         assert!(line(&failed).ends_with(end));
+    }
+
+    #[test]
+    fn a_record_that_was_not_converted_has_the_members_of_the_documented_line() {
+        let mut failed = failed(None);
+        failed.output = ErrorOutput::FormatConversion;
+        failed.code = "DataFormatConversion.ParseError".into();
+        assert_eq!(
+            line(&failed),
+            "{\"attemptsMade\":1,\"arrivalTimestamp\":1789014240448,\
+             \"lastErrorCode\":\"DataFormatConversion.ParseError\",\
+             \"lastErrorMessage\":\"ProcessingFailed status set for record\",\
+             \"attemptEndingTimestamp\":1789014301529,\"rawData\":\"RkFJTCB0aGlzIG9uZQo=\"}\n"
+        );
     }
 
     #[test]

@@ -67,6 +67,17 @@ pub(crate) enum Fault {
         "{name:?} cannot be the type of documents: it has at most {max} characters in one line"
     )]
     DocumentType { name: String, max: usize },
+    #[error("the column {name:?} is not converted: {reason}")]
+    Column { name: String, reason: String },
+    #[error("{name} of the conversion is {value}; allowed are {least} to {most}")]
+    Conversion {
+        name: &'static str,
+        value: u64,
+        least: u64,
+        most: u64,
+    },
+    #[error("the timestamp format {format:?} is not understood: {reason}")]
+    TimestampFormat { format: String, reason: String },
     #[error("the metadata extraction query cannot be used: {reason}")]
     Query { reason: String },
 }

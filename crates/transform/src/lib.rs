@@ -6,11 +6,13 @@
 //! In the order in which a record meets them: [`Steps::before`] takes records apart (decompression, log
 //! messages, aggregated records), a transformer, which is another program, changes those of a [`Call`],
 //! [`Steps::after`] finds their partition and adds a delimiter, an [`Encoder`] compresses what goes into one
-//! object, and a [`Prefix`] and [`object_name`] say what the object is called; or it becomes a [`Document`] of a
-//! search cluster. What failed on the way becomes a line of an error object by [`failed_line`].
+//! object or a [`Converter`] makes a Parquet file of it, and a [`Prefix`] and [`object_name`] say what the object
+//! is called; or it becomes a [`Document`] of a search cluster. What failed on the way becomes a line of an error
+//! object by [`failed_line`].
 #![forbid(unsafe_code)]
 
 mod bulk;
+mod convert;
 mod encode;
 mod failed;
 mod fault;
@@ -23,6 +25,10 @@ mod transformer;
 pub use bulk::{
     BULK_DOCUMENTS_MAX, BulkAnswer, BulkAnswerError, BulkError, Document, DocumentIds,
     IndexSettings, Indexed, NotADocument, Rotation,
+};
+pub use convert::{
+    Column, Conversion, Converter, JsonReading, Misfit, ParquetCompression, ParquetSettings,
+    ParquetVersion, Schema,
 };
 pub use encode::{Compression, Encoder};
 pub use failed::{ErrorOutput, Failed, failed_line};

@@ -10,7 +10,7 @@
 //! - All times in a prefix are of one instant; all random strings are different.
 
 mod parse;
-mod pattern;
+pub(crate) mod pattern;
 mod time;
 
 use std::fmt::Write as _;

@@ -10,13 +10,13 @@
 
 /// What a pattern consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
-    pub(super) items: Vec<Item>,
+pub(crate) struct Pattern {
+    pub(crate) items: Vec<Item>,
 }
 
 /// A piece of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Item {
+pub(crate) enum Item {
     Text(String),
     /// A field with the number of its letters.
     Field(char, usize),
@@ -24,7 +24,7 @@ pub(super) enum Item {
 
 /// Why a text is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PatternError {
+pub(crate) enum PatternError {
     #[error("{0:?} is not a pattern letter")]
     Letter(char),
     #[error("{1} letters {0:?} in a row are not a pattern")]
@@ -50,7 +50,7 @@ const FIELDS: &[(&str, std::ops::RangeInclusive<usize>)] = &[
 ];
 
 impl Pattern {
-    pub(super) fn parse(text: &str) -> Result<Self, PatternError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
         let mut items = Vec::new();
         let mut open = 0_usize;
         let mut rest = text.chars().peekable();
@@ -75,7 +75,7 @@ impl Pattern {
     }
 
     /// The most characters that a time has by this pattern.
-    pub(super) fn chars_max(&self) -> usize {
+    pub(crate) fn chars_max(&self) -> usize {
         let chars = self.items.iter().map(|item| match item {
             Item::Text(text) => text.chars().count(),
             Item::Field(letter, width) => longest(*letter, *width),
