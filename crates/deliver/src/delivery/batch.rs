@@ -7,6 +7,7 @@
 //! is behind makes the disk's and the store's waits for many objects at once.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use afflux_transform::{Compression, ErrorOutput, PartitionKeys};
 use afflux_types::ServerTime;
 
-use super::spool::{PartFile, Spool};
+use super::spool::{Output, PartFile, Spool};
 use crate::fault::Result;
 
 /// Groups beyond which a batch ends; AWS calls them active partitions.
@@ -268,10 +269,11 @@ impl Batch {
         self.bytes
     }
 
-    /// Everything, each group's objects in their order.
-    pub(crate) fn into_parts(self) -> Vec<(Group, Part)> {
-        let mut parts = self.full;
-        parts.extend(self.growing);
+    /// Everything, each group's objects in their order. What is put into the batch later is apart from it.
+    pub(crate) fn take_parts(&mut self) -> Vec<(Group, Part)> {
+        let mut parts = std::mem::take(&mut self.full);
+        parts.extend(std::mem::take(&mut self.growing));
+        self.held = 0;
         parts
     }
 }
@@ -284,13 +286,19 @@ impl Part {
         batch: u64,
         form: (Compression, [u8; 16]),
     ) -> Result<(String, u64)> {
-        spool.object(
-            batch,
-            self.index,
-            form,
-            self.file.as_ref(),
-            &self.buffer.bytes,
-        )
+        let from = (self.file.as_ref(), &self.buffer.bytes[..]);
+        spool.object((batch, self.index), form, from)
+    }
+
+    /// As [`write`](Self::write), with what `make` makes of the part's bytes.
+    pub(crate) fn make(
+        self,
+        spool: &Spool,
+        batch: u64,
+        make: impl FnOnce(&mut dyn Read, Output) -> io::Result<Output>,
+    ) -> Result<(String, u64)> {
+        let from = (self.file.as_ref(), &self.buffer.bytes[..]);
+        spool.make((batch, self.index), from, make)
     }
 
     /// What tells the object from all others of the batch.
@@ -346,7 +354,7 @@ mod tests {
         assert!(!batch.is_due(Duration::ZERO));
         push(&mut batch, &spool, 500, 1);
         assert!(batch.is_due(Duration::ZERO) && batch.is_full());
-        assert_eq!(batch.into_parts().len(), 501);
+        assert_eq!(batch.take_parts().len(), 501);
     }
 
     #[test]

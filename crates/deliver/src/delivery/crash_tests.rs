@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use afflux_transform::{Compression, Processor};
+use afflux_transform::{Column, Compression, Conversion, Processor};
 use afflux_types::{ServerTime, ShardId};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
 use super::batch::Memory;
 use super::endpoint::{EndpointSettings, GivenUp, Receiver, Refusal, records};
@@ -38,7 +40,9 @@ fn scripts() -> Vec<Script> {
             let payloads: Vec<String> = (0..3)
                 .map(|record| {
                     let camera = record % 2;
-                    format!(r#"{{"camera":{camera},"text":"{index} {batch} {record}"}}"#)
+                    // Of every third it is too long for a column.
+                    let more = if record == 2 { "!" } else { "" };
+                    format!(r#"{{"camera":{camera},"text":"{index} {batch} {record}{more}"}}"#)
                 })
                 .collect();
             let payloads: Vec<&[u8]> = payloads.iter().map(String::as_bytes).collect();
@@ -72,10 +76,19 @@ fn plan(case: Case) -> Plan {
         processors: vec![Processor::AppendDelimiter(b"\n".to_vec())],
         ..DeliverySettings::new(source, objects)
     };
-    if case.refused {
+    if case.form == Form::Refused {
         let url = "https://collector.example.com";
         let endpoint = EndpointSettings::new(url.into());
         settings.receiver = Some(Receiver::Http(endpoint));
+    }
+    if case.form == Form::Converted {
+        let column = |name: &str, kind: &str| Column {
+            name: name.into(),
+            kind: kind.into(),
+        };
+        // As long as all texts but every third.
+        let columns = vec![column("camera", "int"), column("text", "varchar(5)")];
+        settings.conversion = Some(Conversion::new(columns));
     }
     if case.partitioned {
         settings.partitioned = true;
@@ -97,31 +110,54 @@ fn plan(case: Case) -> Plan {
 #[derive(Clone, Copy, Debug)]
 struct Case {
     partitioned: bool,
-    /// Whether the objects are those of requests that nobody takes.
-    refused: bool,
+    form: Form,
     memory: usize,
 }
 
-const CASES: [Case; 4] = [
+/// What objects are made of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Plain,
+    /// Those of requests that nobody takes.
+    Refused,
+    /// Parquet files, which have no place for some of the records.
+    Converted,
+}
+
+const PLAIN: Case = Case {
+    partitioned: false,
+    form: Form::Plain,
+    memory: MEMORY,
+};
+
+const CASES: [Case; 7] = [
+    PLAIN,
     Case {
-        partitioned: false,
-        refused: false,
-        memory: MEMORY,
+        partitioned: true,
+        ..PLAIN
     },
     Case {
         partitioned: true,
-        refused: false,
-        memory: MEMORY,
-    },
-    Case {
-        partitioned: true,
-        refused: false,
         memory: NO_MEMORY,
+        ..PLAIN
     },
     Case {
-        partitioned: false,
-        refused: true,
-        memory: MEMORY,
+        form: Form::Refused,
+        ..PLAIN
+    },
+    Case {
+        form: Form::Converted,
+        ..PLAIN
+    },
+    Case {
+        form: Form::Converted,
+        memory: NO_MEMORY,
+        ..PLAIN
+    },
+    Case {
+        form: Form::Converted,
+        partitioned: true,
+        ..PLAIN
     },
 ];
 
@@ -176,11 +212,11 @@ fn run(fs: &SimFs, state: &mut State, scripts: &[Script], case: Case) -> Result<
     for (index, (shard, slice)) in slices.iter().enumerate() {
         work.take_all(Slice::new(*shard, slice.clone()), now())?;
         if index % 2 == 1 {
-            publish(&spool, state, work.seal().write()?)?;
+            publish(&spool, state, work.seal().write(ServerTime::default())?)?;
         }
     }
     if !work.batch().is_empty() {
-        publish(&spool, state, work.seal().write()?)?;
+        publish(&spool, state, work.seal().write(ServerTime::default())?)?;
     }
     Ok(())
 }
@@ -207,11 +243,22 @@ fn delivered(fs: &SimFs, what: &str) -> Vec<String> {
             "{what}: {} is left",
             path.display()
         );
-        let text = String::from_utf8(bytes).unwrap();
+        let text = match path.extension() {
+            Some(_) => rows(bytes),
+            None => String::from_utf8(bytes).unwrap(),
+        };
         lines.extend(text.lines().map(payload));
     }
     lines.sort();
     lines
+}
+
+/// A line for each row of a Parquet file.
+fn rows(file: Vec<u8>) -> String {
+    let reader = SerializedFileReader::new(Bytes::from(file)).unwrap();
+    let rows = reader.get_row_iter(None).unwrap();
+    rows.map(|row| format!("{}\n", row.unwrap().to_json_value()))
+        .collect()
 }
 
 /// What a line of an object has, or of an error object.
@@ -236,6 +283,8 @@ fn an_undisturbed_delivery_writes_every_record_once() {
             "{case:?}"
         );
         assert_eq!(state.totals.records, 36);
+        let failed = u64::from(case.form == Form::Converted) * 12;
+        assert_eq!(state.totals.failed, failed, "{case:?}");
         let cameras = fs.dump().into_keys();
         let cameras = cameras.filter(|path| path.starts_with("/objects/camera-1"));
         assert_eq!(cameras.count() > 0, case.partitioned);

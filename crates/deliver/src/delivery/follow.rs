@@ -307,10 +307,10 @@ impl<S: Source> Delivery<S> {
 
     /// Ends the batch and begins to publish it.
     fn begin_publishing(&mut self) {
-        let sealed = self.work.lock().seal();
+        let (sealed, now) = (self.work.lock().seal(), self.now().wall);
         let (context, spool) = (Arc::clone(&self.context), self.spool.clone());
         self.publishing.spawn(async move {
-            let intent = blocking("write a batch", move || sealed.write()).await?;
+            let intent = blocking("write a batch", move || sealed.write(now)).await?;
             let state = State::load(&context.settings, context.plan.id)?;
             publish_batch(&context, &spool, state, intent).await?;
             Ok(())

@@ -26,6 +26,7 @@ mod crash_tests;
 mod deliveries;
 mod endpoint;
 mod follow;
+mod frames;
 mod functions;
 mod http;
 mod options;

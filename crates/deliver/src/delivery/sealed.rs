@@ -1,19 +1,28 @@
 //! A batch that has ended: it becomes files of the spool and an intent, while the next one fills.
 
+use std::io;
 use std::sync::Arc;
 
 use afflux_engine::random;
-use afflux_transform::{Compression, Delivery, Values, object_id, object_name};
+use afflux_transform::{
+    Compression, Converter, Delivery, ErrorOutput, Failed, Misfit, PartitionKeys, Schema, Values,
+    failed_line, object_id, object_name,
+};
 use afflux_types::{Result as AffluxResult, ServerTime};
+use bytes::Bytes;
 
 use super::batch::{Batch, Group, Part};
 use super::endpoint::{Receiver, Request};
-use super::settings::{DeliverySettings, Names, ObjectSettings, Place};
+use super::frames::{Frames, record};
+use super::settings::{Names, ObjectSettings, Place};
 use super::spool::{Intent, Planned, Spool};
 use super::state::{DeliveryTotals, Places};
 use super::unique::Unique;
 use super::work::Plan;
 use crate::fault::{Fault, Result};
+
+/// What the names of Parquet files end with, unless the settings say otherwise.
+const PARQUET: &str = ".parquet";
 
 /// How and where a delivery stream's objects are written.
 #[derive(Debug)]
@@ -27,6 +36,15 @@ pub(crate) struct Forms {
     receiver: Option<Receiver>,
     /// Random: what ids of requests begin with that nobody else makes. An intent keeps those that were sent.
     run: [u8; 16],
+    converted: Option<Converted>,
+}
+
+/// What the output is converted to.
+#[derive(Debug)]
+struct Converted {
+    schema: Schema,
+    /// What the names of the files end with.
+    extension: String,
 }
 
 #[derive(Debug)]
@@ -50,24 +68,24 @@ pub(crate) struct Sealed {
 
 impl Forms {
     pub(crate) fn of(plan: &Plan) -> AffluxResult<Self> {
-        let DeliverySettings {
-            objects,
-            backup,
-            partitioned,
-            receiver,
-            ..
-        } = &plan.settings;
-        let backup = backup.as_ref();
+        let settings = &plan.settings;
+        let (mut objects, backup) = (settings.objects.clone(), settings.backup.as_ref());
+        let converted = settings.schema()?.map(|schema| Converted {
+            schema,
+            // What fails is not in such files.
+            extension: objects.extension.take().unwrap_or_else(|| PARQUET.into()),
+        });
         let mut run = [0; 16];
         random(&mut run)?;
         Ok(Self {
             name: plan.name.clone(),
             id: plan.id,
             version: plan.version,
-            output: Form::of(objects, *partitioned)?,
+            output: Form::of(&objects, settings.partitioned)?,
             backup: backup.map(|backup| Form::of(backup, false)).transpose()?,
-            receiver: receiver.clone(),
+            receiver: settings.receiver.clone(),
             run,
+            converted,
         })
     }
 
@@ -108,7 +126,10 @@ impl Forms {
         let delivery = Delivery {
             name: &self.name,
             version: self.version,
-            extension: &names.extension,
+            extension: match (group, &self.converted) {
+                (Group::Output(_), Some(converted)) => &converted.extension,
+                _ => &names.extension,
+            },
         };
         let name = object_name(&delivery, part.oldest, &names.zone, id);
         Ok(format!("{prefix}{name}"))
@@ -126,32 +147,46 @@ impl Form {
 }
 
 impl Sealed {
-    /// Writes the objects and then the intent, all durable.
-    pub(crate) fn write(self) -> Result<Intent> {
+    /// Writes the objects and then the intent, all durable; records that are not converted fail at `now`.
+    pub(crate) fn write(self, now: ServerTime) -> Result<Intent> {
         let Self {
             forms,
             spool,
-            batch,
+            mut batch,
             places,
-            mut totals,
+            totals,
         } = self;
-        let number = batch.number;
         let newest = batch.newest.unwrap_or_default();
-        let mut objects = Vec::new();
-        for (group, part) in batch.into_parts() {
-            let uncompressed_bytes = part.bytes;
-            let object = write_object(&forms, &spool, (number, newest), &group, part)?;
-            totals = totals.plus(DeliveryTotals {
-                objects: object.request.is_none().into(),
-                bytes: object.bytes,
-                uncompressed_bytes,
-                ..DeliveryTotals::default()
-            });
-            objects.push(object);
+        let mut writing = Writing {
+            forms: &forms,
+            spool: &spool,
+            batch: batch.number,
+            newest,
+            totals,
+            objects: Vec::new(),
+        };
+        for (group, part) in batch.take_parts() {
+            match (&forms.converted, &group) {
+                (Some(Converted { schema, .. }), Group::Output(_)) => {
+                    let mut misfits = Misfits {
+                        batch: &mut batch,
+                        now,
+                        count: 0,
+                    };
+                    writing.convert(schema, &group, part, &mut misfits)?;
+                }
+                _ => writing.write(&group, part)?,
+            }
         }
+        for (group, part) in batch.take_parts() {
+            writing.write(&group, part)?;
+        }
+        let Writing {
+            totals, objects, ..
+        } = writing;
         spool.sync()?;
         let intent = Intent {
-            batch: number,
+            batch: batch.number,
             places,
             totals,
             newest_arrival: newest.as_millis(),
@@ -162,35 +197,127 @@ impl Sealed {
     }
 }
 
-fn write_object(
-    forms: &Forms,
-    spool: &Spool,
-    (batch, newest): (u64, ServerTime),
-    group: &Group,
-    part: Part,
-) -> Result<Planned> {
-    let form = match (group, &forms.backup) {
-        (Group::Backup, Some(backup)) => backup,
-        _ => &forms.output,
-    };
-    let mut unique = Unique::new(forms.id, batch, part.index());
-    let request = forms.request(group, unique.id(), newest);
-    let (named, compression) = match &request {
-        // As an object it is one of records that failed.
-        Some(request) => {
-            let output = request.receiver.error_output();
-            (&Group::Failed(output), Compression::None)
+/// The objects of a batch that are being written.
+struct Writing<'a> {
+    forms: &'a Forms,
+    spool: &'a Spool,
+    batch: u64,
+    newest: ServerTime,
+    totals: DeliveryTotals,
+    objects: Vec<Planned>,
+}
+
+impl Writing<'_> {
+    /// Writes a part as it is.
+    fn write(&mut self, group: &Group, part: Part) -> Result<()> {
+        let forms = self.forms;
+        let form = match (group, &forms.backup) {
+            (Group::Backup, Some(backup)) => backup,
+            _ => &forms.output,
+        };
+        let mut unique = Unique::new(forms.id, self.batch, part.index());
+        let request = forms.request(group, unique.id(), self.newest);
+        let (named, compression) = match &request {
+            // As an object it is one of records that failed.
+            Some(request) => {
+                let output = request.receiver.error_output();
+                (&Group::Failed(output), Compression::None)
+            }
+            None => (group, form.compression),
+        };
+        let key = forms.key(form, named, &part, &mut unique)?;
+        let uncompressed_bytes = part.bytes;
+        let written = part.write(self.spool, self.batch, (compression, unique.id()))?;
+        self.add(form, key, uncompressed_bytes, written, request);
+        Ok(())
+    }
+
+    /// Writes the file that the records of a part are converted to, unless none of them can be.
+    fn convert(
+        &mut self,
+        schema: &Schema,
+        group: &Group,
+        part: Part,
+        misfits: &mut Misfits<'_>,
+    ) -> Result<()> {
+        let forms = self.forms;
+        let mut unique = Unique::new(forms.id, self.batch, part.index());
+        let key = forms.key(&forms.output, group, &part, &mut unique)?;
+        let (uncompressed_bytes, spool) = (part.bytes, self.spool);
+        let mut rows = 0;
+        let written = part.make(spool, self.batch, |from, output| {
+            let (mut frames, mut converter) = (Frames::new(from), Converter::new(schema, output)?);
+            while let Some((arrival, data)) = frames.next()? {
+                if let Err(misfit) = converter.push(data)? {
+                    let pushed = misfits.push(spool, arrival, data, misfit);
+                    pushed.map_err(io::Error::other)?;
+                }
+            }
+            let (output, converted) = converter.finish()?;
+            rows = converted;
+            Ok(output)
+        })?;
+        self.totals.failed = self.totals.failed.saturating_add(misfits.count);
+        if rows == 0 {
+            return spool.remove(&written.0);
         }
-        None => (group, form.compression),
-    };
-    let key = forms.key(form, named, &part, &mut unique)?;
-    let (file, bytes) = part.write(spool, batch, (compression, unique.id()))?;
-    Ok(Planned {
-        place: form.place.clone(),
-        key,
-        file,
-        bytes,
-        encoding: form.compression.content_encoding().map(str::to_owned),
-        request,
-    })
+        self.add(&forms.output, key, uncompressed_bytes, written, None);
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        form: &Form,
+        key: String,
+        uncompressed_bytes: u64,
+        (file, bytes): (String, u64),
+        request: Option<Request>,
+    ) {
+        self.totals = self.totals.plus(DeliveryTotals {
+            objects: request.is_none().into(),
+            bytes,
+            uncompressed_bytes,
+            ..DeliveryTotals::default()
+        });
+        self.objects.push(Planned {
+            place: form.place.clone(),
+            key,
+            file,
+            bytes,
+            encoding: form.compression.content_encoding().map(str::to_owned),
+            request,
+        });
+    }
+}
+
+/// Records that are not converted, which go into the batch that they are from.
+struct Misfits<'a> {
+    batch: &'a mut Batch,
+    now: ServerTime,
+    count: u64,
+}
+
+impl Misfits<'_> {
+    fn push(
+        &mut self,
+        spool: &Spool,
+        arrival: ServerTime,
+        data: &[u8],
+        misfit: Misfit,
+    ) -> Result<()> {
+        let failed = Failed {
+            record: record(arrival, Bytes::copy_from_slice(data)),
+            output: ErrorOutput::FormatConversion,
+            code: misfit.code.into(),
+            message: misfit.message,
+            attempts: 1,
+            transformer: None,
+            document: None,
+        };
+        let mut line = Vec::new();
+        failed_line(&failed, self.now, &mut line);
+        self.count += 1;
+        let (group, no_keys) = (Group::Failed(failed.output), PartitionKeys::default());
+        self.batch.push(spool, group, arrival, &no_keys, &line)
+    }
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use afflux_transform::{
-    Compression, Partitioning, Prefix, Processor, Steps, check_extension, time_zone,
+    Compression, Conversion, Partitioning, Prefix, Processor, Schema, Steps, check_extension,
+    time_zone,
 };
 use afflux_types::{Error, Result, StreamName};
 use jiff::tz::TimeZone;
@@ -40,6 +41,9 @@ pub struct DeliverySettings {
     /// Who takes what comes out, if it does not go to `objects`; these have what it does not take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiver: Option<Receiver>,
+    /// Whether `objects` are Parquet files, which have what fits into their columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversion: Option<Conversion>,
 }
 
 /// Where the records of a delivery stream come from.
@@ -141,6 +145,7 @@ impl DeliverySettings {
             partitioned: false,
             backup: None,
             receiver: None,
+            conversion: None,
         }
     }
 
@@ -174,6 +179,7 @@ impl DeliverySettings {
         }
         Steps::compile(&self.processors).map_err(invalid)?;
         Names::of(&self.objects, self.partitioned)?;
+        self.schema()?;
         if let Some(backup) = &self.backup {
             Names::of(backup, false)?;
         }
@@ -185,6 +191,29 @@ impl DeliverySettings {
             }
         }
         Ok(())
+    }
+
+    /// The conversion, checked.
+    pub(crate) fn schema(&self) -> Result<Option<Schema>> {
+        let Some(conversion) = &self.conversion else {
+            return Ok(None);
+        };
+        if self.receiver.is_some() {
+            let message = "what goes to an HTTP endpoint or a cluster cannot be converted";
+            return Err(Error::invalid(message));
+        }
+        if self.objects.compression != Compression::None {
+            return Err(Error::invalid(format!(
+                "what is converted is compressed inside of its files; {:?} is not for them",
+                self.objects.compression
+            )));
+        }
+        Schema::of(conversion).map(Some)
+    }
+
+    /// Whether the records of the output stay apart until something is made of each of them.
+    pub(crate) fn is_framed(&self) -> bool {
+        self.receiver.is_some() || self.conversion.is_some()
     }
 }
 

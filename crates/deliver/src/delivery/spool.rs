@@ -12,7 +12,7 @@
 //! - What belongs to no intent is removed when the spool is opened: its records are read again.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -169,8 +169,10 @@ impl Spool {
         let name = format!("{}.{GIVEN_UP}", object.file);
         let path = self.path(&name);
         let file = self.fs.create(&path).map_err(Fault::io("create", &path))?;
-        let written = self.encode(file, form, None, bytes);
-        object.bytes = written.map_err(Fault::io("write", &path))?;
+        let written = self.encode(output(file), form, None, bytes);
+        object.bytes = written
+            .and_then(complete)
+            .map_err(Fault::io("write", &path))?;
         object.request = None;
         let records = std::mem::replace(&mut object.file, name);
         self.sync()?;
@@ -226,21 +228,45 @@ impl Spool {
         Ok(())
     }
 
-    /// Writes an object in its form, which has its id: what a part has, then `rest`; the part's file is removed. Gives its name and
-    /// its bytes. It is durable, but for its name.
+    /// Writes an object in its form, which has its id: what its part has, then the rest; the part's file is removed.
+    /// Gives its name and its bytes. It is durable, but for its name.
     pub(crate) fn object(
         &self,
-        batch: u64,
-        index: u32,
+        index: (u64, u32),
         form: Form,
+        (part, rest): (Option<&PartFile>, &[u8]),
+    ) -> Result<(String, u64)> {
+        self.write(index, part, |output| self.encode(output, form, part, rest))
+    }
+
+    /// As [`object`](Self::object), with what `make` makes of these bytes.
+    pub(crate) fn make(
+        &self,
+        index: (u64, u32),
+        (part, rest): (Option<&PartFile>, &[u8]),
+        make: impl FnOnce(&mut dyn Read, Output) -> io::Result<Output>,
+    ) -> Result<(String, u64)> {
+        self.write(index, part, |output| {
+            let Some(part) = part else {
+                return make(&mut &*rest, output);
+            };
+            let file = self.fs.read_at(&part.path, 0)?.take(part.len);
+            let file = BufReader::with_capacity(CHUNK_BYTES, file);
+            make(&mut file.chain(rest), output)
+        })
+    }
+
+    fn write(
+        &self,
+        (batch, index): (u64, u32),
         part: Option<&PartFile>,
-        rest: &[u8],
+        write: impl FnOnce(Output) -> io::Result<Output>,
     ) -> Result<(String, u64)> {
         let name = format!("{batch:016x}-{index:06}.{OBJECT}");
         let path = self.path(&name);
         let file = self.fs.create_long(&path);
         let file = file.map_err(Fault::io("create", &path))?;
-        let written = self.encode(file, form, part, rest);
+        let written = write(output(file)).and_then(complete);
         let bytes = written.map_err(Fault::io("write", &path))?;
         if let Some(part) = part {
             self.fs
@@ -252,14 +278,12 @@ impl Spool {
 
     fn encode(
         &self,
-        file: Box<dyn OutFile>,
+        output: Output,
         (compression, id): Form,
         part: Option<&PartFile>,
         rest: &[u8],
-    ) -> io::Result<u64> {
-        let counted = Counted { file, bytes: 0 };
-        let buffered = BufWriter::with_capacity(CHUNK_BYTES, counted);
-        let mut encoder = Encoder::new(compression, buffered, id)?;
+    ) -> io::Result<Output> {
+        let mut encoder = Encoder::new(compression, output, id)?;
         if let Some(part) = part {
             let mut from = self.fs.read_at(&part.path, 0)?.take(part.len);
             let mut chunk = vec![0; CHUNK_BYTES];
@@ -272,12 +296,7 @@ impl Spool {
             }
         }
         encoder.write_all(rest)?;
-        let buffered = encoder.finish()?;
-        let mut counted = buffered
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
-        counted.file.sync()?;
-        Ok(counted.bytes)
+        encoder.finish()
     }
 
     /// Makes the names of files durable.
@@ -315,7 +334,7 @@ impl Spool {
             .map_err(Fault::io("list", &self.directory))
     }
 
-    fn remove(&self, name: &str) -> Result<()> {
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
         let path = self.path(name);
         self.fs.remove(&path).map_err(Fault::io("remove", &path))
     }
@@ -331,8 +350,23 @@ pub(crate) struct PartFile {
     len: u64,
 }
 
+/// A file of the spool that is being written.
+pub(crate) type Output = BufWriter<Counted>;
+
+fn output(file: Box<dyn OutFile>) -> Output {
+    BufWriter::with_capacity(CHUNK_BYTES, Counted { file, bytes: 0 })
+}
+
+/// Makes a file durable; gives its bytes.
+fn complete(output: Output) -> io::Result<u64> {
+    let counted = output.into_inner();
+    let mut counted = counted.map_err(io::IntoInnerError::into_error)?;
+    counted.file.sync()?;
+    Ok(counted.bytes)
+}
+
 /// Counts what is written.
-struct Counted {
+pub(crate) struct Counted {
     file: Box<dyn OutFile>,
     bytes: u64,
 }

@@ -8,7 +8,8 @@ use afflux_transform::{Failed, PartitionKeys, Record, Steps, failed_line};
 use afflux_types::{Position, Result as AffluxResult, ServerTime, ShardId};
 
 use super::batch::{Batch, Bounds, Group, Memory};
-use super::endpoint::{FRAMES_BYTES_MAX, RECORDS_MAX, frame};
+use super::endpoint::{FRAMES_BYTES_MAX, RECORDS_MAX};
+use super::frames::frame;
 use super::sealed::{Forms, Sealed};
 use super::settings::{DeliverySettings, DeliverySource};
 use super::spool::Spool;
@@ -178,12 +179,12 @@ impl Work {
             Ok(partition) => {
                 let group = Group::Output(partition);
                 let framed;
-                let data = match &self.plan.settings.receiver {
-                    Some(_) => {
+                let data = match self.plan.settings.is_framed() {
+                    true => {
                         framed = frame(record.arrival, &record.data);
                         &framed[..]
                     }
-                    None => &record.data,
+                    false => &record.data,
                 };
                 let batch = &mut self.batch;
                 batch.push(&self.spool, group, record.arrival, &record.keys, data)?;

@@ -3,9 +3,9 @@
 //!
 //! # Shape
 //! A request is to a receiver what an object is to a bucket: a part of a batch whose records are framed in a
-//! file of the spool ([`request`]), with its id in the intent. It is sent ([`sending`]) until it is taken, refused
-//! for good, or was repeated for as long as the settings say; then its records become an error object. What a body
-//! looks like, and which answer takes what of it, is all that [`http`] and [`opensearch`] know.
+//! file of the spool ([`frames`](super::frames)), with its id in the intent. It is sent ([`sending`]) until it is
+//! taken, refused for good, or was repeated for as long as the settings say; then its records become an error
+//! object. What a body looks like, and which answer takes what of it, is all that [`http`] and [`opensearch`] know.
 //!
 //! # Invariants
 //! - A request has the same id and the same records whenever it is sent. An endpoint that took it and whose
@@ -36,7 +36,7 @@ pub use receiver::Receiver;
 
 #[cfg(test)]
 pub(crate) use refusal::Refusal;
-pub(crate) use request::{FRAMES_BYTES_MAX, RECORDS_MAX, Request, frame};
+pub(crate) use request::{FRAMES_BYTES_MAX, RECORDS_MAX, Request};
 #[cfg(test)]
 pub(crate) use request::{GivenUp, records};
 pub(crate) use sending::Sender;

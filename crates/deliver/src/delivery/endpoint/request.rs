@@ -1,23 +1,18 @@
 //! The records of a request in the spool, and what is made of them.
 //!
-//! ```text
-//! arrival  8 bytes  milliseconds since 1970-01-01 UTC, signed
-//! length   4 bytes
-//! payload
-//! ```
-//! One record after the other, numbers with their highest byte first: the same file gives the same requests
-//! whenever it is sent, and error objects of what is never taken.
+//! The same file gives the same requests whenever it is sent, and error objects of what is never taken.
 
 use std::sync::Arc;
 
-use afflux_transform::{Compression, Document, Failed, Origin, Record, failed_line};
-use afflux_types::{Position, ServerTime, ShardId};
-use bytes::{Buf as _, BufMut as _, Bytes};
+use afflux_transform::{Compression, Document, Failed, failed_line};
+use afflux_types::ServerTime;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::receiver::Receiver;
 use super::refusal::Refusal;
 use super::{http, opensearch};
+use crate::delivery::frames::{self, record};
 
 /// Records of a request.
 pub(crate) const RECORDS_MAX: u32 = 10_000;
@@ -57,24 +52,10 @@ pub(crate) struct GivenUp {
     pub(crate) attempts: u32,
 }
 
-/// Writes a record into the spool.
-pub(crate) fn frame(arrival: ServerTime, data: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(12 + data.len());
-    frame.put_i64(arrival.as_millis());
-    frame.put_u32(u32::try_from(data.len()).unwrap_or(u32::MAX));
-    frame.put_slice(data);
-    frame
-}
-
 /// The records of a file; none from where it is not one any more.
-pub(crate) fn records(mut frames: Bytes) -> impl Iterator<Item = Framed> {
-    let frames = std::iter::from_fn(move || {
-        let arrival = frames.try_get_i64().ok()?;
-        let len = usize::try_from(frames.try_get_u32().ok()?).ok()?;
-        let data = (len <= frames.len()).then(|| frames.split_to(len))?;
-        Some((ServerTime::from_millis(arrival), data))
-    });
-    frames.enumerate().map(|(ordinal, (arrival, data))| Framed {
+pub(crate) fn records(frames: Bytes) -> impl Iterator<Item = Framed> {
+    let records = frames::records(frames).enumerate();
+    records.map(|(ordinal, (arrival, data))| Framed {
         ordinal,
         arrival,
         data,
@@ -137,22 +118,16 @@ impl Request {
     /// The lines of the error object, for records that were given up at `now`.
     pub(crate) fn lines(&self, given_up: &[GivenUp], now: ServerTime) -> Vec<u8> {
         let mut lines = Vec::new();
-        // Where a record stood in its stream is not said of one that failed here.
-        let origin = Origin {
-            shard: ShardId::new(0),
-            position: Position::ZERO,
-            sub_sequence: None,
-        };
         for one in given_up {
-            let record = &one.record;
+            let framed = &one.record;
             let failed = Failed {
-                record: Record::new(record.data.clone(), record.arrival, origin, None),
+                record: record(framed.arrival, framed.data.clone()),
                 output: self.receiver.error_output(),
                 code: one.refusal.code.clone(),
                 message: one.refusal.message.clone(),
                 attempts: one.attempts,
                 transformer: None,
-                document: self.document(record),
+                document: self.document(framed),
             };
             failed_line(&failed, now, &mut lines);
         }

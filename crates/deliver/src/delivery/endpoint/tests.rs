@@ -3,6 +3,7 @@ use afflux_types::ServerTime;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::delivery::frames::frame;
 
 const ID: &str = "abababab-abab-abab-abab-abababababab";
 
