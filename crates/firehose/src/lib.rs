@@ -15,6 +15,7 @@ mod document;
 mod options;
 mod service;
 mod settings;
+mod table;
 
 mod record;
 mod stream;
@@ -22,3 +23,4 @@ mod tag;
 
 pub use options::Options;
 pub use service::Firehose;
+pub use table::{Table, TableColumn};

@@ -3,6 +3,8 @@
 use afflux_aws::arn::Place;
 use afflux_types::limits::DELIVERY_STREAMS_MAX;
 
+use crate::Table;
+
 /// How the API presents itself.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -10,6 +12,8 @@ pub struct Options {
     pub place: Place,
     /// Delivery streams of the account.
     pub delivery_streams_max: usize,
+    /// The tables whose columns converted records can have.
+    pub tables: Vec<Table>,
 }
 
 impl Default for Options {
@@ -17,6 +21,7 @@ impl Default for Options {
         Self {
             place: Place::default(),
             delivery_streams_max: DELIVERY_STREAMS_MAX,
+            tables: Vec::new(),
         }
     }
 }

@@ -10,7 +10,7 @@ use afflux_aws::firehose::values::{CompressionFormat, NoEncryptionConfig, S3Back
 use afflux_deliver::{DeliverySettings, ObjectSettings, Place, Receiver};
 use afflux_transform::Compression;
 
-use super::{cluster, endpoint, processor};
+use super::{cluster, conversion, endpoint, processor};
 
 /// What a directory is called where the API wants a bucket.
 const DIRECTORY: &str = "directory";
@@ -48,6 +48,7 @@ pub(crate) fn destination(settings: &DeliverySettings, role_arn: &str) -> Destin
             None => S3BackupMode::Disabled,
         }),
         dynamic_partitioning: settings.partitioned.then_some(partitioned),
+        data_format_conversion: settings.conversion.as_ref().map(conversion::describe),
         file_extension: settings.objects.extension.clone(),
         custom_time_zone: Some(settings.objects.time_zone.clone()),
         s3_backup: backup.map(|objects| bucket(objects, role_arn)),

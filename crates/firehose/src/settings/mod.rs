@@ -3,6 +3,7 @@
 //! The checks here are those that only the API has; those of all delivery streams are the delivery's own.
 
 mod cluster;
+mod conversion;
 mod describe;
 mod endpoint;
 mod processor;
@@ -17,21 +18,24 @@ use afflux_aws::firehose::{Destination, Error};
 use afflux_deliver::{DeliverySettings, DeliverySource, ObjectSettings, Place};
 use afflux_transform::{Compression, Processor};
 
+use crate::Table;
 use crate::context::{invalid, service_error};
 
 use describe::MEBIBYTE_SHIFT;
 pub(crate) use describe::destination;
 
-/// What a delivery stream does from `source` into `destination`.
+/// What a delivery stream does from `source` into `destination`; its columns, if it converts, are those of one of
+/// the tables.
 ///
 /// # Errors
 /// `InvalidArgumentException` for what is not served, and for what does not go together.
 pub(crate) fn of(
     destination: &Destination,
     source: DeliverySource,
+    tables: &[Table],
 ) -> Result<DeliverySettings, Error> {
     let settings = match destination {
-        Destination::ExtendedS3(s3) => extended(s3, source)?,
+        Destination::ExtendedS3(s3) => extended(s3, source, tables)?,
         Destination::HttpEndpoint(http) => endpoint::settings(http, source)?,
         Destination::OpenSearch(cluster) | Destination::Elasticsearch(cluster) => {
             cluster::settings(cluster, source)?
@@ -55,11 +59,9 @@ fn unserved(what: &str) -> Error {
 fn extended(
     s3: &ExtendedS3DestinationConfiguration,
     source: DeliverySource,
+    tables: &[Table],
 ) -> Result<DeliverySettings, Error> {
-    let conversion = s3.data_format_conversion.as_ref();
-    if conversion.is_some_and(|it| it.enabled != Some(false)) {
-        return Err(unserved("DataFormatConversionConfiguration"));
-    }
+    let conversion = conversion::settings(s3, tables)?;
     let objects = ObjectSettings {
         time_zone: or_utc(s3.custom_time_zone.as_deref()),
         extension: s3.file_extension.clone().filter(|text| !text.is_empty()),
@@ -93,6 +95,7 @@ fn extended(
         processors,
         partitioned,
         backup,
+        conversion,
         ..DeliverySettings::new(source, objects)
     })
 }

@@ -28,7 +28,7 @@ pub(crate) async fn create(
         (Some(_), _) => return Err(encryption::not_direct()),
     };
     let destination = Destination::of(&input)?;
-    let settings = settings::of(&destination, source)?;
+    let settings = settings::of(&destination, source, &to.options.tables)?;
     let document = document(&input, &destination)?;
     let _changes = to.changes.lock().await;
     if to.deliveries.source(&name).is_ok() {

@@ -37,7 +37,7 @@ pub(crate) async fn update(to: &Context, input: UpdateDestinationInput) -> Resul
     };
     let after = before.updated(&input)?;
     check(&before, &after)?;
-    let settings = settings::of(&after, delivery.settings.source)?;
+    let settings = settings::of(&after, delivery.settings.source, &to.options.tables)?;
     let document = document.with_destination(&after).write();
     let updated = to.deliveries.update(name, current, settings, document);
     updated.await.map_err(|error| to.failed(name, &error))?;

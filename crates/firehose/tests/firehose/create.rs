@@ -94,23 +94,12 @@ async fn a_bucket_must_be_configured_and_the_error_says_where() {
 #[tokio::test]
 async fn what_is_not_served_says_so() {
     let fixture = Fixture::new().await;
-    let unserved =
-        |what: &str| format!("InvalidArgumentException: {what} is not served by this server.");
     let key = "arn:aws:kms:us-east-1:000000000000:key/k";
-    for (more, what) in [
-        (
-            json!({"DataFormatConversionConfiguration": {}}),
-            "DataFormatConversionConfiguration",
-        ),
-        (
-            json!({"EncryptionConfiguration": {"KMSEncryptionConfig": {"AWSKMSKeyARN": key}}}),
-            "KMSEncryptionConfig",
-        ),
-    ] {
-        assert_eq!(fixture.refused_lake(more).await, unserved(what));
-    }
-    let off = json!({"DataFormatConversionConfiguration": {"Enabled": false}});
-    fixture.create("off", off).await;
+    let kms = json!({"EncryptionConfiguration": {"KMSEncryptionConfig": {"AWSKMSKeyARN": key}}});
+    assert_eq!(
+        fixture.refused_lake(kms).await,
+        "InvalidArgumentException: KMSEncryptionConfig is not served by this server."
+    );
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 )]
 
 mod cluster;
+mod conversion;
 mod create;
 mod describe;
 mod encryption;

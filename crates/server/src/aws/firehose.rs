@@ -11,18 +11,28 @@ use super::Resource;
 use super::kinesis::place;
 use super::service::{Answer, Body, Call, Prepared, Refusal, Route, Service};
 use super::target::{error, is_named, refused, routed};
-use crate::config::Config;
+use crate::config::{Config, Table};
 
 /// The service behind the seam.
 pub(super) struct Adapter(Firehose);
 
 /// Opens the service over the engine and its delivery streams.
-pub(super) fn open(config: &Config, engine: &Engine, deliveries: &Deliveries) -> Adapter {
+///
+/// # Errors
+/// `Invalid` for tables that records cannot be converted to.
+pub(super) fn open(
+    config: &Config,
+    engine: &Engine,
+    deliveries: &Deliveries,
+) -> afflux_types::Result<Adapter> {
+    let tables = config.tables.iter().map(Table::settings);
     let options = Options {
         place: place(config, Options::default().place),
+        tables: tables.collect::<afflux_types::Result<_>>()?,
         ..Options::default()
     };
-    Adapter(Firehose::new(engine.clone(), deliveries.clone(), options))
+    let service = Firehose::new(engine.clone(), deliveries.clone(), options);
+    Ok(Adapter(service))
 }
 
 impl Adapter {

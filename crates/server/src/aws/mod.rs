@@ -60,7 +60,7 @@ pub(crate) async fn open(
 ) -> Result<Services> {
     let kinesis = kinesis::open(config, engine, clock).await?;
     let video = video::open(config, engine, library, clock).await?;
-    let firehose = firehose::open(config, engine, deliveries);
+    let firehose = firehose::open(config, engine, deliveries)?;
     Ok(vec![Box::new(kinesis), Box::new(video), Box::new(firehose)])
 }
 

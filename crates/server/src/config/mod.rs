@@ -11,6 +11,7 @@ mod endpoint;
 mod function;
 mod keys;
 mod role;
+mod table;
 mod token;
 
 use std::fmt::Write as _;
@@ -28,6 +29,7 @@ pub use function::Function;
 pub use keys::{Aws, Delivery, Encryption, Http, Kinesis, Limits, Log, Quic, Storage, Tls, Video};
 pub use role::RoleAlias;
 pub use section::{HttpTls, LogFormat};
+pub use table::Table;
 pub use token::{Right, Token};
 
 use keys::{
@@ -76,6 +78,8 @@ pub struct Config {
     pub functions: Vec<Function>,
     /// Where delivery streams may send records.
     pub endpoints: Vec<Endpoint>,
+    /// The columns of converted records.
+    pub tables: Vec<Table>,
 }
 
 /// What the command line says; comes before everything else.
@@ -111,6 +115,7 @@ struct Layer {
     buckets: Option<Vec<Bucket>>,
     functions: Option<Vec<Function>>,
     endpoints: Option<Vec<Endpoint>>,
+    tables: Option<Vec<Table>>,
 }
 
 const DATA_DIR_DEFAULT: &str = "data";
@@ -137,6 +142,7 @@ impl Default for Config {
             buckets: Vec::new(),
             functions: Vec::new(),
             endpoints: Vec::new(),
+            tables: Vec::new(),
         }
     }
 }
@@ -212,6 +218,8 @@ impl Config {
         text.push_str(function::DOCUMENTATION);
         text.push('\n');
         text.push_str(endpoint::DOCUMENTATION);
+        text.push('\n');
+        text.push_str(table::DOCUMENTATION);
         text
     }
 
@@ -281,6 +289,7 @@ impl Config {
             buckets: layer.buckets.unwrap_or_default(),
             functions: layer.functions.unwrap_or_default(),
             endpoints: layer.endpoints.unwrap_or_default(),
+            tables: layer.tables.unwrap_or_default(),
         };
         config.check()?;
         Ok(config)
@@ -370,6 +379,7 @@ impl Layer {
             buckets: self.buckets.or(lower.buckets),
             functions: self.functions.or(lower.functions),
             endpoints: self.endpoints.or(lower.endpoints),
+            tables: self.tables.or(lower.tables),
         }
     }
 }

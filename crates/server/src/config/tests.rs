@@ -44,6 +44,7 @@ fn documented_values_are_the_defaults() {
     assert_eq!(config.buckets.remove(0).name, "lake");
     assert_eq!(config.endpoints.remove(0).timeout_seconds, 180);
     assert_eq!(config.functions.remove(0).timeout_seconds, 60);
+    config.tables.remove(0).settings().unwrap();
     assert_eq!(config, Config::default());
     let commented = Layer::from_toml(&Config::documented_toml()).unwrap();
     assert_eq!(Config::resolve(commented).unwrap(), Config::default());
