@@ -148,6 +148,48 @@ fn a_cluster_takes_records_instead_of_objects() {
 }
 
 #[test]
+fn records_become_parquet_files_with_the_columns_of_a_file() {
+    let world = World::start();
+    world.ok(&["stream", "create", "readings"]);
+    let lines = "{\"room\":1}\n{\"Room\":2}\n{\"room\":\"x\"}\n";
+    let put = ["put", "readings", "--key", "k"];
+    world.afflux.run_with(&put, lines.as_bytes()).ok();
+    let (directory, schema) = (world.file("lake"), world.file("readings.json"));
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(&schema, r#"[{"name": "room", "type": "int"}]"#).unwrap();
+    let create = [
+        &["delivery", "create", "lake", "--stream", "readings"][..],
+        &["--to", directory.to_str().unwrap(), "--interval", "0"],
+        &["--prefix", "rows/", "--error-prefix", "failed/"],
+    ]
+    .concat();
+    let refused = |more: &[&str], code| {
+        world.afflux.run(&[&create[..], more].concat()).fails(code);
+    };
+    let convert = ["--parquet-schema", schema.to_str().unwrap()];
+    refused(&["--parquet-compression", "gzip"], 1);
+    refused(&["--parquet-schema", "/nowhere"], 1);
+    refused(&[&convert[..], &["--compression", "gzip"]].concat(), 1);
+    refused(
+        &[&convert[..], &["--parquet-compression", "rar"]].concat(),
+        2,
+    );
+    world.ok(&[&create[..], &convert, &["--parquet-compression", "zstd"]].concat());
+    until_delivered(&world, "lake", 3);
+    for file in std::fs::read_dir(directory.join("rows")).unwrap() {
+        let file = file.unwrap().path();
+        assert_eq!(file.extension().unwrap(), "parquet");
+        assert!(std::fs::read(file).unwrap().ends_with(b"PAR1"));
+    }
+    let failed: Value = serde_json::from_str(&text(&directory.join("failed"))).unwrap();
+    assert_eq!(
+        failed["lastErrorCode"],
+        "DataFormatConversion.MalformedData"
+    );
+    assert_eq!(described(&world, "lake")["failed"], 1);
+}
+
+#[test]
 fn what_cannot_be_delivered_is_refused() {
     let world = World::start();
     world.ok(&["stream", "create", "s"]);

@@ -28,7 +28,7 @@ pub(crate) enum Delivery {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'\n  afflux delivery create search --stream orders --to /srv/failed \\\n    --opensearch-url https://search.example.com:9200 --index orders --rotation day"
+    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'\n  afflux delivery create search --stream orders --to /srv/failed \\\n    --opensearch-url https://search.example.com:9200 --index orders --rotation day\n  afflux delivery create table --stream orders --to /srv/table --size-mib 64 --parquet-schema orders.json"
 )]
 pub(crate) struct DeliveryCreate {
     /// The delivery stream's name.
@@ -126,6 +126,13 @@ pub(crate) struct DeliveryObjects {
     /// How often there is a new index, by when records arrived, in UTC; by default every day.
     #[arg(long, value_enum)]
     pub(crate) rotation: Option<IndexRotation>,
+    /// A file with the columns of Parquet files, into which records of JSON are converted: a list such as
+    /// [{"name": "id", "type": "bigint"}], with types as Hive writes them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) parquet_schema: Option<PathBuf>,
+    /// How Parquet files are compressed inside; snappy unless said otherwise.
+    #[arg(long, value_enum)]
+    pub(crate) parquet_compression: Option<PageCompression>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -135,6 +142,14 @@ pub(crate) enum IndexRotation {
     Day,
     Week,
     Month,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageCompression {
+    None,
+    Gzip,
+    Snappy,
+    Zstd,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

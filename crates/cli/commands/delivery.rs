@@ -6,7 +6,7 @@ use afflux_client::Client;
 use afflux_deliver::{
     ClusterSettings, DeliverySettings, DeliverySource, ObjectSettings, Place, Receiver, Start,
 };
-use afflux_transform::{IndexSettings, Processor, Rotation};
+use afflux_transform::{Conversion, IndexSettings, ParquetCompression, Processor, Rotation};
 use afflux_types::{DeliveryName, ServerTime};
 use afflux_wire::message::{Delivery as Described, NewDelivery};
 use anyhow::{Context, Result, bail};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::connect::connect;
 use crate::args::{
     ConnectionOnly, Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryReplay,
-    DeliveryUpdate, IndexRotation, ObjectCompression,
+    DeliveryUpdate, IndexRotation, ObjectCompression, PageCompression,
 };
 use crate::printer::{Printer, table, usage};
 
@@ -182,7 +182,8 @@ fn apply(typed: &DeliveryObjects, settings: &mut DeliverySettings) -> Result<()>
             .push(Processor::MetadataExtraction { query });
         settings.partitioned = true;
     }
-    apply_cluster(typed, settings)
+    apply_cluster(typed, settings)?;
+    convert(typed, settings)
 }
 
 /// Puts what was typed of a cluster into settings.
@@ -218,6 +219,31 @@ fn apply_cluster(typed: &DeliveryObjects, settings: &mut DeliverySettings) -> Re
         cluster.buffer_seconds = seconds;
     }
     settings.receiver = Some(Receiver::OpenSearch(cluster));
+    Ok(())
+}
+
+/// Puts what was typed about Parquet files into settings.
+fn convert(typed: &DeliveryObjects, settings: &mut DeliverySettings) -> Result<()> {
+    if let Some(file) = &typed.parquet_schema {
+        let reading = || format!("read the columns of {}", file.display());
+        let text = std::fs::read_to_string(file).with_context(reading)?;
+        let columns = serde_json::from_str(&text).with_context(reading)?;
+        match &mut settings.conversion {
+            Some(conversion) => conversion.columns = columns,
+            none => *none = Some(Conversion::new(columns)),
+        }
+    }
+    if let Some(compression) = typed.parquet_compression {
+        let Some(conversion) = &mut settings.conversion else {
+            bail!("--parquet-compression needs --parquet-schema FILE, the columns of the files");
+        };
+        conversion.parquet.compression = match compression {
+            PageCompression::None => ParquetCompression::Uncompressed,
+            PageCompression::Gzip => ParquetCompression::Gzip,
+            PageCompression::Snappy => ParquetCompression::Snappy,
+            PageCompression::Zstd => ParquetCompression::Zstd,
+        };
+    }
     Ok(())
 }
 
