@@ -3,10 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use afflux_engine::random;
 use afflux_transform::{
     Compression, Converter, Delivery, ErrorOutput, Failed, Misfit, PartitionKeys, Schema, Values,
-    failed_line, object_id, object_name,
+    failed_line, object_name,
 };
 use afflux_types::{Result as AffluxResult, ServerTime};
 use bytes::Bytes;
@@ -34,8 +33,6 @@ pub(crate) struct Forms {
     backup: Option<Form>,
     /// Who takes the output instead.
     receiver: Option<Receiver>,
-    /// Random: what ids of requests begin with that nobody else makes. An intent keeps those that were sent.
-    run: [u8; 16],
     converted: Option<Converted>,
 }
 
@@ -75,8 +72,6 @@ impl Forms {
             // What fails is not in such files.
             extension: objects.extension.take().unwrap_or_else(|| PARQUET.into()),
         });
-        let mut run = [0; 16];
-        random(&mut run)?;
         Ok(Self {
             name: plan.name.clone(),
             id: plan.id,
@@ -84,7 +79,6 @@ impl Forms {
             output: Form::of(&objects, settings.partitioned)?,
             backup: backup.map(|backup| Form::of(backup, false)).transpose()?,
             receiver: settings.receiver.clone(),
-            run,
             converted,
         })
     }
@@ -95,13 +89,10 @@ impl Forms {
     }
 
     /// The request that a group's part becomes, if it becomes none of the objects.
-    fn request(&self, group: &Group, object: [u8; 16], newest: ServerTime) -> Option<Request> {
+    fn request(&self, group: &Group, id: [u8; 16], newest: ServerTime) -> Option<Request> {
         let receiver = self.receiver.as_ref()?;
-        matches!(group, Group::Output(_)).then(|| {
-            let id = object_id(&[&self.run, &object]);
-            let compression = self.output.compression;
-            Request::new(id, object, newest, receiver.clone(), compression)
-        })
+        matches!(group, Group::Output(_))
+            .then(|| Request::new(id, newest, receiver.clone(), self.output.compression))
     }
 
     /// The name of an object: the same whenever it is asked for, and no other object's.

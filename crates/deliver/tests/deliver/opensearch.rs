@@ -367,7 +367,6 @@ async fn documents_are_there_once_whatever_becomes_of_their_answers() {
     }
 }
 
-/// Ids once followed from numbers that every server counts from one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_share_an_index_do_not_replace_each_others_documents() {
     let cluster = Cluster::start().await;
@@ -406,7 +405,7 @@ async fn documents_have_the_same_ids_over_a_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_nobody_takes_become_error_objects() {
     for (mood, retry_seconds, code) in [
-        (Mood::Refuse(403), 7_200, "403"),
+        (Mood::Refuse(403), 5, "403"),
         (Mood::Refuse(500), 0, "500"),
         (Mood::Refuse(204), 0, "204"),
         (Mood::TakeHalf, 0, "429"),
@@ -456,7 +455,7 @@ async fn documents_that_the_index_cannot_have_become_error_objects() {
     ];
     append(&shard, &payloads.map(str::to_owned)).await;
     let running = deliveries(dir.path(), &engine, &cluster, LONG).await;
-    let settings = sent_to(&cluster, dir.path(), 7_200);
+    let settings = sent_to(&cluster, dir.path(), 5);
     create(&running, settings).await;
     let described = until(&running, has(payloads.len())).await;
     running.shutdown().await;
@@ -510,7 +509,7 @@ async fn a_request_that_is_too_large_is_sent_in_parts() {
 
     let cluster = Cluster::start().await;
     cluster.state.lock().bytes_max = Some(10);
-    let run = Run::new(cluster, 3, 7_200, LONG).await;
+    let run = Run::new(cluster, 3, 5, LONG).await;
     assert_eq!(run.cluster.documents(), Vec::<Value>::new());
     let failed = failed(run.dir.path());
     assert_eq!(failed.len(), 3);

@@ -49,6 +49,9 @@ fn a_week_begins_on_sunday_and_is_of_the_year_of_its_saturday() {
         ("2018-12-30", "clicks-2019-w01"),
         ("2018-12-31", "clicks-2019-w01"),
         ("2026-12-27", "clicks-2027-w01"),
+        // One that ends on a Friday, and one that ends on the Saturday itself.
+        ("2021-12-31", "clicks-2022-w01"),
+        ("2022-12-31", "clicks-2022-w53"),
         // A leap year that ends on a Sunday.
         ("2028-12-30", "clicks-2028-w53"),
         ("2028-12-31", "clicks-2029-w01"),

@@ -23,7 +23,7 @@ pub(crate) const FRAMES_BYTES_MAX: u64 = 36 << 20;
 /// A request that is to be sent until it is taken or given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Request {
-    /// The same in every attempt, and that of no other request of any server.
+    /// The same in every attempt, and that of no other request: the id of a delivery stream is random.
     pub(crate) id: String,
     /// In milliseconds since 1970-01-01 UTC, the same in every attempt.
     pub(crate) timestamp: i64,
@@ -64,13 +64,12 @@ pub(crate) fn records(frames: Bytes) -> impl Iterator<Item = Framed> {
 
 impl Request {
     pub(crate) fn new(
-        id: [u8; 16],
         object_id: [u8; 16],
         made: ServerTime,
         receiver: Receiver,
         compression: Compression,
     ) -> Self {
-        let id = u128::from_be_bytes(id);
+        let id = u128::from_be_bytes(object_id);
         Self {
             id: format!(
                 "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",

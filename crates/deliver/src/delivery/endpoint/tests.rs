@@ -21,7 +21,7 @@ fn cluster() -> ClusterSettings {
 
 fn request(receiver: Receiver) -> Request {
     let made = ServerTime::from_millis(1_789_014_240_448);
-    Request::new([0xab; 16], [0xcd; 16], made, receiver, Compression::None)
+    Request::new([0xab; 16], made, receiver, Compression::None)
 }
 
 fn frames() -> Vec<u8> {
