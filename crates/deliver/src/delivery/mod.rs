@@ -17,6 +17,9 @@
 //! it, a transformer may be asked again for what it has changed already. Names
 //! follow from the delivery stream, the batch and the object, and are never used again.
 //!
+//! A part that is converted to a Parquet file is so when its batch ends, and what cannot be converted joins the
+//! batch as records that failed: both are files of the spool before the intent.
+//!
 //! What goes to an HTTP endpoint is delivered at least once; what goes to a search cluster too, but there it
 //! replaces itself: see [`endpoint`].
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Reading;
 use super::column::{Column, List, Map, Struct};
 use super::hive::shown;
 use super::scalar::Scalar;
+use super::schema::Reading;
 
 /// Values that a record fills at most. Two bytes of JSON, an empty object in an array, fill as many as the object
 /// has fields: without a bound a record of 10 MiB would need gigabytes.

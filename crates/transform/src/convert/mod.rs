@@ -1,7 +1,7 @@
 //! Records of JSON into one Parquet file, with the columns of a table.
 //!
 //! # Shape
-//! A record is parsed once, straight into columns (`json`, `column`, `scalar`, `time`); `hive` reads the types of
+//! A record is parsed once, straight into columns (`json`, `column`, `leaf`, `scalar`, `time`); `hive` reads the types of
 //! columns, and a [`Schema`] is what a user chose, checked. The columns go to the writer in bunches.
 //!
 //! Columns are found by the names of keys: keys that are no column are passed over, columns without a key are null.
@@ -16,6 +16,7 @@
 mod column;
 mod hive;
 mod json;
+mod leaf;
 mod scalar;
 mod schema;
 mod settings;
@@ -37,7 +38,6 @@ pub use settings::{
 
 use column::Struct;
 use json::{Context, Row, VALUES_MAX};
-use schema::Reading;
 
 /// Rows that are handed to the writer at once, at most.
 const BUNCH_ROWS: usize = 4_096;
