@@ -1,24 +1,32 @@
 //! `afflux delivery`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use afflux_testkit::wait;
 use serde_json::{Value, json};
 
 use crate::support::World;
 
-/// What all files below a directory hold, in the order of their names.
-fn text(directory: &Path) -> String {
+/// All files below a directory, in the order of their names.
+fn files(directory: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<_> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     entries.sort();
-    let read = |path: &std::path::PathBuf| match path.is_dir() {
-        true => text(path),
-        false => std::fs::read_to_string(path).unwrap(),
-    };
-    entries.iter().map(read).collect()
+    let below = entries.into_iter().map(|path| match path.is_dir() {
+        true => files(&path),
+        false => vec![path],
+    });
+    below.flatten().collect()
+}
+
+/// What they hold.
+fn text(directory: &Path) -> String {
+    let files = files(directory).into_iter();
+    files
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect()
 }
 
 fn described(world: &World, name: &str) -> Value {
@@ -176,8 +184,7 @@ fn records_become_parquet_files_with_the_columns_of_a_file() {
     );
     world.ok(&[&create[..], &convert, &["--parquet-compression", "zstd"]].concat());
     until_delivered(&world, "lake", 3);
-    for file in std::fs::read_dir(directory.join("rows")).unwrap() {
-        let file = file.unwrap().path();
+    for file in files(&directory.join("rows")) {
         assert_eq!(file.extension().unwrap(), "parquet");
         assert!(std::fs::read(file).unwrap().ends_with(b"PAR1"));
     }
