@@ -28,7 +28,9 @@ mod follow;
 mod functions;
 mod http;
 mod options;
+mod probe;
 mod publish;
+mod room;
 mod running;
 mod sealed;
 mod settings;
@@ -45,6 +47,7 @@ pub use deliveries::Deliveries;
 pub use endpoint::{AllowedEndpoint, ContentEncoding, EndpointSettings, Endpoints};
 pub use functions::{FunctionSettings, Functions};
 pub use options::DeliveryOptions;
+pub use probe::{BucketReport, BucketState};
 pub use running::DeliveryDescription;
 pub use settings::{
     BUFFER_BYTES_DEFAULT, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN, BUFFER_SECONDS_DEFAULT,

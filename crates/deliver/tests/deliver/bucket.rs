@@ -3,20 +3,26 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use afflux_deliver::{BucketHome, BucketSettings, StoreSettings};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{CONTENT_LENGTH, ETAG, HeaderValue, IF_NONE_MATCH, LAST_MODIFIED};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 
 pub(crate) const BUCKET: &str = "lake";
+/// What the names of objects begin with by which a server finds out what this one does. They are no objects
+/// that are delivered: nothing is counted of them, and no failure is for them.
+const PROBES: &str = ".afflux-probe/";
 
 /// What becomes of a request to write an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +33,32 @@ pub(crate) enum Mood {
     Hang,
     /// The object is written, and the connection ends without an answer.
     LoseAnswer,
+    /// The object is written, and the connection ends in the middle of the answer.
+    CutAnswer,
+    /// The object is written, and the answer comes byte by byte.
+    Trickle,
+}
+
+/// What it does with a write that must not replace an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Conditions {
+    /// It refuses it if the object is there.
+    #[default]
+    Honored,
+    /// It writes over what is there, as stores do that know no conditions.
+    Ignored,
+    /// It looks, and then writes: of two at the same time it accepts both.
+    Racing,
+    /// It does not take it.
+    Refused,
 }
 
 /// The server; it ends with the runtime.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     state: Arc<Mutex<State>>,
+    /// Where two writes wait for each other.
+    meeting: Arc<Barrier>,
     addr: SocketAddr,
 }
 
@@ -44,7 +70,7 @@ struct State {
     moods: VecDeque<Mood>,
     /// Of all requests, until told otherwise.
     down: Option<u16>,
-    ignores_conditions: bool,
+    conditions: Conditions,
     writes: usize,
 }
 
@@ -53,6 +79,7 @@ impl Bucket {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let bucket = Self {
             state: Arc::default(),
+            meeting: Arc::new(Barrier::new(2)),
             addr: listener.local_addr().unwrap(),
         };
         let serving = bucket.clone();
@@ -99,15 +126,23 @@ impl Bucket {
         self.state.lock().down = status;
     }
 
-    /// Writes over what is there, as stores do that know no conditions.
-    pub(crate) fn ignore_conditions(&self) {
-        self.state.lock().ignores_conditions = true;
+    pub(crate) fn set_conditions(&self, conditions: Conditions) {
+        self.state.lock().conditions = conditions;
     }
 
     pub(crate) fn objects(&self) -> BTreeMap<String, Bytes> {
         let state = self.state.lock();
         assert_eq!(state.changed, Vec::<String>::new(), "objects were changed");
-        state.objects.clone()
+        let mut objects = state.objects.clone();
+        objects.retain(|key, _| !key.starts_with(PROBES));
+        objects
+    }
+
+    /// Waits until nothing is there, not even of a probe.
+    pub(crate) async fn until_empty(&self) {
+        while !self.state.lock().objects.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
     }
 
     /// Requests to write, whatever became of them.
@@ -115,7 +150,14 @@ impl Bucket {
         self.state.lock().writes
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Error> {
+    /// Whether an object is there, if that decides about a write that waits for another one.
+    fn look_early(&self, key: &str) -> Option<bool> {
+        let state = self.state.lock();
+        let races = state.conditions == Conditions::Racing && key.ends_with("-race");
+        (races && state.down.is_none()).then(|| state.objects.contains_key(key))
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Pieces>, Error> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Error)?.to_bytes();
         let prefix = format!("/{BUCKET}/");
@@ -126,6 +168,12 @@ impl Bucket {
             head.headers.contains_key("authorization"),
             "requests are signed"
         );
+        let is_probe = key.starts_with(PROBES);
+        let conditional = head.headers.contains_key(IF_NONE_MATCH);
+        let looked = conditional.then(|| self.look_early(key)).flatten();
+        if looked.is_some() {
+            self.meeting.wait().await;
+        }
         let mut state = self.state.lock();
         if let Some(down) = state.down {
             return Ok(status(StatusCode::from_u16(down).unwrap()));
@@ -136,26 +184,42 @@ impl Bucket {
                 None => status(StatusCode::NOT_FOUND),
             });
         }
+        if head.method == Method::DELETE && is_probe {
+            state.objects.remove(key);
+            return Ok(status(StatusCode::NO_CONTENT));
+        }
         assert_eq!(head.method, Method::PUT, "{key}");
-        state.writes += 1;
-        let mood = state.moods.pop_front();
+        let mood = match is_probe {
+            true => None,
+            false => {
+                state.writes += 1;
+                state.moods.pop_front()
+            }
+        };
         match mood {
             Some(Mood::Refuse(code)) => return Ok(status(StatusCode::from_u16(code).unwrap())),
             Some(Mood::Hang) => return Err(Error),
-            Some(Mood::LoseAnswer) | None => {}
+            _ => {}
         }
-        let conditional = head.headers.contains_key(IF_NONE_MATCH) && !state.ignores_conditions;
-        if conditional && state.objects.contains_key(key) {
+        if conditional && state.conditions == Conditions::Refused {
+            return Ok(status(StatusCode::NOT_IMPLEMENTED));
+        }
+        let is_there = looked.unwrap_or_else(|| state.objects.contains_key(key));
+        if conditional && is_there && state.conditions != Conditions::Ignored {
             return Ok(status(StatusCode::PRECONDITION_FAILED));
         }
         let before = state.objects.insert(key.to_owned(), body.clone());
         if before.is_some_and(|before| before != body) {
             state.changed.push(key.to_owned());
         }
+        let mut answer = described(&Bytes::new());
         match mood {
-            None => Ok(described(&Bytes::new())),
-            Some(_) => Err(Error),
+            None => {}
+            Some(Mood::CutAnswer) => *answer.body_mut() = Pieces::new(100, true),
+            Some(Mood::Trickle) => *answer.body_mut() = Pieces::new(100, false),
+            Some(_) => return Err(Error),
         }
+        Ok(answer)
     }
 }
 
@@ -170,14 +234,56 @@ impl From<Infallible> for Error {
     }
 }
 
-fn status(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+/// A body that comes byte by byte.
+#[derive(Debug, Default)]
+struct Pieces {
+    left: usize,
+    /// Whether the connection ends before the last one.
+    is_cut: bool,
+}
+
+impl Pieces {
+    fn new(len: usize, is_cut: bool) -> Self {
+        Self { left: len, is_cut }
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.left -= 1;
+        if self.is_cut && self.left == 0 {
+            return Poll::Ready(Some(Err(Error)));
+        }
+        // Each piece is flushed before the next one is asked for.
+        context.waker().wake_by_ref();
+        match self.left % 2 {
+            0 => Poll::Pending,
+            _ => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b" "))))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+}
+
+fn status(status: StatusCode) -> Response<Pieces> {
+    let mut response = Response::new(Pieces::default());
     *response.status_mut() = status;
     response
 }
 
-fn described(bytes: &Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+fn described(bytes: &Bytes) -> Response<Pieces> {
+    let mut response = Response::new(Pieces::default());
     let headers = response.headers_mut();
     headers.insert(ETAG, HeaderValue::from_static("\"etag\""));
     let date = HeaderValue::from_static("Sat, 21 Nov 2026 10:00:00 GMT");

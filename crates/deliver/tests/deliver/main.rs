@@ -8,5 +8,7 @@ mod delivery_kill;
 mod endpoint;
 mod function;
 mod kill;
+mod probe;
+mod support;
 mod transformer;
 mod video;

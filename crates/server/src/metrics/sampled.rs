@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use afflux_deliver::{DeliveryDescription, DeliveryStatus};
+use afflux_deliver::{BucketReport, DeliveryDescription, DeliveryStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -26,6 +26,8 @@ pub(crate) struct Sample {
     pub(crate) stopped_shards: u64,
     pub(crate) archives: Vec<ArchiveSample>,
     pub(crate) deliveries: Vec<DeliveryDescription>,
+    /// Those in object stores.
+    pub(crate) buckets: Vec<BucketReport>,
 }
 
 /// How far one archive has come.
@@ -123,7 +125,7 @@ impl<F: Fn() -> Sample + Send + Sync + 'static> Collector for Sampled<F> {
             put(&mut encoder, name, help, &ConstGauge::new(value))?;
         }
         put_archives(&mut encoder, &sample.archives)?;
-        put_deliveries(&mut encoder, &sample.deliveries)
+        put_deliveries(&mut encoder, &sample)
     }
 }
 
@@ -150,11 +152,31 @@ fn put_archives(encoder: &mut DescriptorEncoder<'_>, archives: &[ArchiveSample])
     Ok(())
 }
 
+/// One for each bucket, with what is known of it as a label.
+fn put_buckets(encoder: &mut DescriptorEncoder<'_>, buckets: &[BucketReport]) -> fmt::Result {
+    if buckets.is_empty() {
+        return Ok(());
+    }
+    let one = ConstGauge::new(1_i64);
+    let help = "What the store of a bucket does with writes that must not replace an object";
+    let mut family = encoder.encode_descriptor("delivery_bucket", help, None, one.metric_type())?;
+    for bucket in buckets {
+        let labels = [
+            ("bucket", bucket.name.as_str()),
+            ("state", bucket.state.name()),
+        ];
+        one.encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
 /// Under the names that Firehose's metrics have, as far as there are such.
-fn put_deliveries(
-    encoder: &mut DescriptorEncoder<'_>,
-    deliveries: &[DeliveryDescription],
-) -> fmt::Result {
+fn put_deliveries(encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
+    let Sample {
+        deliveries,
+        buckets,
+        ..
+    } = sample;
     type Count = fn(&DeliveryStatus) -> u64;
     let counters: [(&str, &str, Count); 6] = [
         ("delivery_to_s3_bytes", "Bytes of objects", |of| {
@@ -194,7 +216,8 @@ fn put_deliveries(
     put_each(encoder, (name, help), deliveries, freshness)?;
     let failing = |status: &DeliveryStatus| ConstGauge::new(i64::from(status.last_error.is_some()));
     let help = "Whether the delivery cannot go on now";
-    put_each(encoder, ("delivery_failing", help), deliveries, failing)
+    put_each(encoder, ("delivery_failing", help), deliveries, failing)?;
+    put_buckets(encoder, buckets)
 }
 
 /// A metric of each delivery stream.

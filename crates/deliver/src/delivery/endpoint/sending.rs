@@ -13,12 +13,15 @@ use super::{Endpoints, Waits};
 use crate::blocking::blocking;
 use crate::delivery::follow::ended;
 use crate::delivery::publish::read;
+use crate::delivery::room::{Reserved, Room};
 use crate::delivery::spool::{Intent, Planned, Spool};
 use crate::delivery::status::Status;
 use crate::follow::wait;
 
-/// Requests that are sent at a time: each has all of its records in memory.
+/// Requests that are sent at a time.
 const REQUESTS: usize = 2;
+/// A request in memory is so many times as large as its records: they, their body, and its compressed form.
+const COPIES: u64 = 3;
 
 /// Sends the requests of a delivery stream.
 #[derive(Clone, Debug)]
@@ -26,6 +29,7 @@ pub(crate) struct Sender {
     pub(crate) endpoints: Endpoints,
     /// The ARN of the delivery stream.
     pub(crate) source: String,
+    pub(crate) room: Room,
     pub(crate) clock: Clock,
     pub(crate) status: Arc<Status>,
     pub(crate) stop: watch::Receiver<bool>,
@@ -50,14 +54,14 @@ impl Sender {
                 let (sender, spool) = (self.clone(), spool.clone());
                 let form = (request.compression, request.object_id);
                 sending.spawn(async move {
-                    let given_up = sender.deliver(spool, object, request).await?;
+                    let given_up = sender.deliver(&spool, &object, &request).await?;
                     Ok(given_up.map(|given_up| (index, form, given_up)))
                 });
             }
             let Some(sent) = sending.join_next().await else {
                 return Ok(intent);
             };
-            if let Some((index, form, (lines, count))) = ended(sent)? {
+            if let Some((index, form, (lines, count, _room))) = ended(sent)? {
                 let spool = spool.clone();
                 intent = blocking("give up a request", move || {
                     let totals = &mut intent.totals;
@@ -75,37 +79,56 @@ impl Sender {
     /// are, if it is given up.
     async fn deliver(
         &self,
-        spool: Spool,
-        object: Planned,
-        request: Request,
-    ) -> Result<Option<(Vec<u8>, u64)>> {
-        let (frames, body, request) = blocking("write a request", move || {
-            let frames = Bytes::from(read(&spool, &object)?);
-            let body = request.body(&frames);
-            Ok((frames, body, request))
-        })
-        .await?;
-        let body = body.map_err(|error| Error::internal("write a request").with_source(error))?;
-        let Some((refusal, attempts)) = self.send(&request, body.into()).await? else {
+        spool: &Spool,
+        object: &Planned,
+        request: &Request,
+    ) -> Result<Option<(Vec<u8>, u64, Reserved)>> {
+        let Some((refusal, attempts)) = self.send(spool, object, request).await? else {
             return Ok(None);
         };
-        let now = self.clock.wall();
-        let given_up = blocking("give up a request", move || {
-            Ok(Request::lines(frames, &refusal, attempts, now))
+        let room = self.room.take(object.bytes.saturating_mul(COPIES)).await;
+        let (spool, object, now) = (spool.clone(), object.clone(), self.clock.wall());
+        blocking("give up a request", move || {
+            let frames = read(&spool, &object)?.into();
+            let (lines, count) = Request::lines(frames, &refusal, attempts, now);
+            Ok(Some((lines, count, room)))
+        })
+        .await
+    }
+
+    /// Sends a request once; it is in memory for so long.
+    async fn attempt(
+        &self,
+        spool: &Spool,
+        object: &Planned,
+        request: &Request,
+    ) -> Result<Result<(), Refusal>> {
+        let _room = self.room.take(object.bytes.saturating_mul(COPIES)).await;
+        let (spool, object, making) = (spool.clone(), object.clone(), request.clone());
+        let body = blocking("write a request", move || {
+            Ok(making.body(&Bytes::from(read(&spool, &object)?)))
         });
-        given_up.await.map(Some)
+        let body = body.await?;
+        let body = body.map_err(|error| Error::internal("write a request").with_source(error))?;
+        self.endpoints
+            .send(request, &self.source, body.into())
+            .await
     }
 
     /// Sends a request, again and again; gives why it was not taken, and after how many attempts.
-    async fn send(&self, request: &Request, body: Bytes) -> Result<Option<(Refusal, u32)>> {
+    async fn send(
+        &self,
+        spool: &Spool,
+        object: &Planned,
+        request: &Request,
+    ) -> Result<Option<(Refusal, u32)>> {
         let window = Duration::from_secs(request.endpoint.retry_seconds);
         let (mut waits, mut stop) = (Waits::new(), self.stop.clone());
         let mut attempts = 0;
         let mut first_failure = None;
         loop {
-            let sent = self.endpoints.send(request, &self.source, body.clone());
             attempts += 1;
-            let Err(refusal) = sent.await? else {
+            let Err(refusal) = self.attempt(spool, object, request).await? else {
                 return Ok(None);
             };
             let error =
