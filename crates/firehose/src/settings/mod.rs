@@ -16,7 +16,7 @@ use afflux_aws::firehose::{Destination, Error};
 use afflux_deliver::{DeliverySettings, DeliverySource, ObjectSettings, Place};
 use afflux_transform::{Compression, Processor};
 
-use crate::context::{invalid, service_error};
+use crate::context::invalid;
 
 use describe::MEBIBYTE_SHIFT;
 pub(crate) use describe::destination;
@@ -24,17 +24,15 @@ pub(crate) use describe::destination;
 /// What a delivery stream does from `source` into `destination`.
 ///
 /// # Errors
-/// `InvalidArgumentException` for what is not served, and for what does not go together.
+/// `InvalidArgumentException` for what is not served. What the delivery refuses it says itself.
 pub(crate) fn of(
     destination: &Destination,
     source: DeliverySource,
 ) -> Result<DeliverySettings, Error> {
-    let settings = match destination {
-        Destination::ExtendedS3(s3) => extended(s3, source)?,
-        Destination::HttpEndpoint(http) => endpoint::settings(http, source)?,
-    };
-    settings.check().map_err(|error| service_error(&error))?;
-    Ok(settings)
+    match destination {
+        Destination::ExtendedS3(s3) => extended(s3, source),
+        Destination::HttpEndpoint(http) => endpoint::settings(http, source),
+    }
 }
 
 /// Whether objects are written by values in their records.
