@@ -24,6 +24,8 @@ mod batch;
 mod crash_tests;
 mod deliveries;
 mod endpoint;
+#[cfg(test)]
+mod fault_tests;
 mod follow;
 mod functions;
 mod http;
