@@ -56,6 +56,18 @@ fn assert_has(figures: &[String], names: &[&str]) {
 }
 
 #[test]
+fn delivery_prints_its_figures() {
+    let figures = figures("delivery", &["--megabytes", "20", "--partitions", "10"]);
+    let names = [
+        "memory that is configured",
+        "deliver, 10 partitions, peak memory beyond the start",
+        "deliver, gzip",
+        "deliver, gzip, to a store that keeps nothing",
+    ];
+    assert_has(&figures, &names);
+}
+
+#[test]
 fn append_prints_its_figures() {
     let figures = figures("append", &[]);
     assert!(figures.len() > 4, "{figures:?}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use afflux_testkit::wait;
 use serde_json::{Value, json};
 
+use super::serve::get;
 use crate::support::World;
 
 /// All files below a directory, in the order of their names.
@@ -194,6 +195,33 @@ fn records_become_parquet_files_with_the_columns_of_a_file() {
         "DataFormatConversion.MalformedData"
     );
     assert_eq!(described(&world, "lake")["failed"], 1);
+}
+
+#[test]
+fn what_is_known_of_a_bucket_is_told() {
+    // Nobody listens there: the port was free a moment ago.
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = unused.local_addr().unwrap();
+    drop(unused);
+    let config =
+        format!("[[buckets]]\nname = \"cloud\"\nendpoint = \"http://{address}\"\nregion = \"r\"\n");
+    let world = World::with_config(&config);
+    world.ok(&["stream", "create", "s"]);
+    let create = ["delivery", "create", "lake", "--stream", "s"];
+    world.ok(&[&create[..], &["--bucket", "cloud"]].concat());
+    wait::until_true("the bucket was looked at", || {
+        let buckets = &described(&world, "lake")["buckets"];
+        assert_eq!(buckets[0]["bucket"], "cloud");
+        buckets[0]["state"] == "unreachable"
+    });
+    let buckets = &described(&world, "lake")["buckets"];
+    let meaning = buckets[0]["meaning"].as_str().unwrap();
+    assert!(meaning.contains("refused"), "{meaning}");
+    let metrics = get(&world, "/metrics");
+    let metric = "afflux_delivery_bucket{bucket=\"cloud\",state=\"unreachable\"} 1";
+    assert!(metrics.contains(metric), "{metrics}");
+    let list = world.ok(&["delivery", "list"]);
+    assert!(list.contains("bucket cloud: unreachable"), "{list}");
 }
 
 #[test]

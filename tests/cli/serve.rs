@@ -163,7 +163,7 @@ fn ask(world: &World, lines: &str) -> String {
 }
 
 /// What the server answers to a GET.
-fn get(world: &World, path: &str) -> String {
+pub(crate) fn get(world: &World, path: &str) -> String {
     ask(world, &format!("GET {path} HTTP/1.1"))
 }
 

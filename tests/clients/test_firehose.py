@@ -5,6 +5,7 @@ import gzip
 import http.server
 import io
 import json
+import re
 import ssl
 import struct
 import threading
@@ -17,7 +18,7 @@ from moto.server import ThreadedMotoServer
 
 from support.certificates import certify_itself
 from support.expect import eventually, refused
-from support.server import ACCESS_KEY, HOME, SECRET, Server
+from support.server import ACCESS_KEY, HOME, SECRET, Server, fetch
 
 ROLE = f"arn:aws:iam::{HOME}:role/delivery"
 KEY = f"arn:aws:kms:us-east-1:{HOME}:key/one"
@@ -280,6 +281,16 @@ def test_a_store_gets_the_same_objects(firehose, create, store):
     put(firehose, name, b"second\n", b"third\n")
     eventually(lambda: len(read()) == 2)
     assert read() == [b"first\n", b"second\nthird\n"]
+
+
+def test_what_a_store_does_with_conditional_writes_is_told(server, store):
+    def told():
+        _, body = fetch(f"http://{server.http}/metrics")
+        return re.search(r'afflux_delivery_bucket{bucket="cloud",state="([a-z-]+)"} 1', body.decode())
+
+    assert eventually(told)[1] == "create-only"
+    s3, _ = store
+    eventually(lambda: "Contents" not in s3.list_objects_v2(Bucket="cloud", Prefix=".afflux-probe/"))
 
 
 def test_records_are_sorted_by_what_a_query_finds(firehose, create, objects, name):

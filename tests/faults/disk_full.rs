@@ -1,11 +1,13 @@
 //! A disk without space: producers are told, readers go on, and writing resumes with the space.
 
+use std::path::Path;
 use std::time::Duration;
 
 use afflux_client::{Client, Config, Producer, ProducerOptions, Trust};
 use afflux_testkit::disk::Small;
 use afflux_testkit::peer::{self, Exchange, Peer};
 use afflux_testkit::verify::{History, Id};
+use afflux_testkit::wait;
 use afflux_types::ErrorKind;
 use afflux_wire::message::From;
 use afflux_wire::{Frame, Item};
@@ -142,13 +144,13 @@ async fn a_producer_waits_out_a_full_disk_and_loses_nothing() {
             .unwrap();
     }
     // 12 MB do not fit into 4: the producer holds the rest.
-    afflux_testkit::wait::until_true("the server has said that its disk is full", || {
+    wait::until_true("the server has said that its disk is full", || {
         let stderr = world.server.stderr().to_lowercase();
         stderr.contains("space") || stderr.contains("full")
     });
     assert!(producer.held_bytes() > 0);
     std::fs::remove_file(ballast).unwrap();
-    afflux_testkit::wait::ends("everything is durable", producer.flush())
+    wait::ends("everything is durable", producer.flush())
         .await
         .unwrap();
     for counter in 0..count {
@@ -179,4 +181,72 @@ async fn a_producer_waits_out_a_full_disk_and_loses_nothing() {
     assert_eq!(history.assert_kept("tail").delivered, 400);
     drop(world);
     drop(disk);
+}
+
+#[test]
+fn a_delivery_waits_out_a_full_disk_and_delivers_each_record_once() {
+    let Some(disk) = Small::mount(128) else {
+        return;
+    };
+    let world = World::in_directory(tempfile::tempdir().unwrap(), disk.path().join("data"), "");
+    world.ok(&["stream", "create", "s"]);
+    let (lake, away) = (world.file("lake"), world.file("away"));
+    std::fs::create_dir(&lake).unwrap();
+    let to = lake.to_str().unwrap();
+    let create = ["delivery", "create", "lake", "--stream", "s", "--to", to];
+    world.ok(&[&create[..], &["--interval", "0"]].concat());
+    let described = || {
+        let describe = ["delivery", "describe", "lake", "--output", "json"];
+        world.afflux.run(&describe).json()
+    };
+    let fails_with = |words: &str| {
+        wait::until_true(&format!("it fails with {words}"), || {
+            let error = described()["last_error"].to_string();
+            error.to_lowercase().contains(words)
+        });
+    };
+    let put = |lines: &str| {
+        let put = ["put", "s", "--key", "k"];
+        world.afflux.run_with(&put, lines.as_bytes()).ok();
+    };
+    // What comes while the first record cannot be delivered has no room in the spool then.
+    std::fs::rename(&lake, &away).unwrap();
+    put("first\n");
+    fails_with("no such file");
+    let lines: Vec<String> = (0..100)
+        .map(|number| format!("{number:03} {}", "x".repeat(200 << 10)))
+        .collect();
+    put(&(lines.join("\n") + "\n"));
+    let ballast = disk.fill(1 << 20);
+    std::fs::rename(&away, &lake).unwrap();
+    fails_with("no space");
+
+    std::fs::remove_file(ballast).unwrap();
+    wait::until_true("everything is delivered", || {
+        described()["records"] == lines.len() + 1
+    });
+    let mut delivered = vec!["first".to_owned()];
+    delivered.extend(lines);
+    let mut found = below(&lake);
+    found.sort();
+    delivered.sort();
+    assert!(found == delivered, "{} lines", found.len());
+    assert_eq!(
+        below(&world.data_dir().join("delivery")),
+        Vec::<String>::new()
+    );
+}
+
+/// The lines of all files below a directory.
+fn below(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let entries = entries.map(|entry| entry.unwrap().path());
+    let lines = entries.flat_map(|path| match path.is_dir() {
+        true => below(&path),
+        false => {
+            let text = std::fs::read_to_string(path).unwrap();
+            text.lines().map(str::to_owned).collect()
+        }
+    });
+    lines.collect()
 }

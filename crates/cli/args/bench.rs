@@ -29,7 +29,10 @@ pub(crate) enum BenchWhat {
         after_help = "Examples:\n  afflux bench kinesis\n  afflux bench kinesis --cbor --connections 16\n  afflux bench kinesis --endpoint http://127.0.0.1:4567"
     )]
     Kinesis(BenchKinesis),
-    /// Deliver records as objects to a directory.
+    /// Deliver records as objects to a directory and to a store.
+    #[command(
+        after_help = "Examples:\n  afflux bench delivery\n  afflux bench delivery --megabytes 1000 --partitions 2000"
+    )]
     Delivery(BenchDelivery),
     /// One side of a bare transfer, started by the other commands.
     #[command(hide = true)]
@@ -81,6 +84,9 @@ pub(crate) struct BenchDelivery {
     /// Megabytes of records that are delivered in each form, whatever the time.
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub(crate) megabytes: u64,
+    /// Partitions that are open at a time while the memory is measured.
+    #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) partitions: u32,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming};
+use hyper::header::{ETAG, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -130,7 +131,11 @@ async fn turns(stream: TcpStream, answers: Arc<[Bytes]>, first: usize) {
         let answer = answers.get(turn).cloned().unwrap_or_default();
         async move {
             read(request.into_body()).await?;
-            Ok::<_, hyper::Error>(Response::new(Full::new(answer)))
+            let mut response = Response::new(Full::new(answer));
+            // So that it can be a store which keeps nothing.
+            let tag = HeaderValue::from_static("\"bare\"");
+            response.headers_mut().insert(ETAG, tag);
+            Ok::<_, hyper::Error>(response)
         }
     });
     // A client that goes away is the usual end.

@@ -1,20 +1,24 @@
-//! `afflux bench delivery`: records of a stream to objects in a directory, in this process.
+//! `afflux bench delivery`: records of a stream to objects in a directory and in a store, in this process.
+//!
+//! The store is a bare HTTP server in another process that takes every object and keeps none: what is measured
+//! is the way to it.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use afflux_deliver::{
-    BUFFER_BYTES_DEFAULT, Deliveries, DeliveryOptions, DeliverySettings, DeliverySource,
-    ObjectSettings, Place, Start,
+    BUFFER_BYTES_DEFAULT, BucketHome, BucketSettings, Deliveries, DeliveryOptions,
+    DeliverySettings, DeliverySource, ObjectSettings, Place, Start, StoreSettings, Stores,
 };
 use afflux_engine::{Engine, EngineOptions, NewStream, Shard, StreamKind};
 use afflux_entry::{Batch, BatchBuilder, HEADER_LEN, Header, Kind};
 use afflux_transform::{Compression, Encoder, Processor};
 use afflux_types::{Clock, DeliveryName, Position, ShardId, StreamName};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 
+use super::bare_http::Bare;
 use super::load;
 use super::raw::{Stopwatch, len_u64, process};
 use super::report::Report;
@@ -23,6 +27,10 @@ use crate::args::BenchDelivery;
 const RECORD_BYTES: usize = 1 << 10;
 const BATCH_RECORDS: usize = 256;
 const SLICE_BYTES: usize = 1 << 20;
+/// The bucket of the store.
+const BUCKET: &str = "bare";
+/// How long records wait for a partition to fill: not as long as it takes to deliver all.
+const PARTITION_SECONDS: u64 = 5;
 
 pub(crate) fn run(args: &BenchDelivery) -> Result<()> {
     let parent = args.common.data_dir.clone().unwrap_or_else(|| ".".into());
@@ -43,9 +51,20 @@ async fn measure(dir: &Path, args: &BenchDelivery) -> Result<()> {
     let bytes = args.megabytes.saturating_mul(1_000_000);
     let records = fill(&shard, bytes).await?;
     let bytes = records * len_u64(RECORD_BYTES);
-    let options = DeliveryOptions::new(dir.join("data"));
+    let store = Bare::whole(&Bytes::new())?;
+    let options = DeliveryOptions {
+        stores: Stores::new(&[bucket(&store)])?,
+        ..DeliveryOptions::new(dir.join("data"))
+    };
+    let memory_bytes = options.memory_bytes;
     let deliveries = Deliveries::open(engine.clone(), Clock::system(), options).await?;
     let mut report = Report::new("delivery");
+    // First, while nothing else has left memory behind.
+    let peak = deliver_partitions(dir, &deliveries, args.partitions, records).await?;
+    report.number("memory that is configured", memory_bytes as f64 / 1e6, "MB");
+    let partitions = args.partitions;
+    let name = format!("deliver, {partitions} partitions, peak memory beyond the start");
+    report.number(name, peak as f64 / 1e6, "MB");
     for (compression, what, limit_name) in [
         (Compression::None, "as it is", "read and copy, one thread"),
         (Compression::Gzip, "gzip", "read and gzip, one thread"),
@@ -55,21 +74,44 @@ async fn measure(dir: &Path, args: &BenchDelivery) -> Result<()> {
         let limit = bare(&shard, compression).await?;
         let limit = bytes as f64 / limit.as_secs_f64() / 1e9;
         report.number(limit_name, limit, "GB/s");
-        let cpu = process::own_cpu();
-        let (delivered, took) = deliver(dir, &deliveries, compression, records).await?;
-        let delivered = delivered * len_u64(RECORD_BYTES);
-        let rate = delivered as f64 / took.as_secs_f64() / 1e9;
-        report.ratio(
-            format!("deliver, {what}"),
-            (rate, "GB/s"),
-            (limit, limit_name),
-        );
-        let cpu = process::own_cpu() - cpu;
-        report.number(format!("deliver, {what}, CPU"), cpu.as_secs_f64(), "s");
+        let directory = Place::Directory(dir.join("objects"));
+        for (place, to) in [
+            (directory, what.to_owned()),
+            (
+                Place::Bucket(BUCKET.to_owned()),
+                format!("{what}, to a store that keeps nothing"),
+            ),
+        ] {
+            let cpu = process::own_cpu();
+            let (delivered, took) =
+                deliver(dir, &deliveries, (place, compression), records).await?;
+            let delivered = delivered * len_u64(RECORD_BYTES);
+            let rate = delivered as f64 / took.as_secs_f64() / 1e9;
+            report.ratio(
+                format!("deliver, {to}"),
+                (rate, "GB/s"),
+                (limit, limit_name),
+            );
+            let cpu = process::own_cpu() - cpu;
+            report.number(format!("deliver, {to}, CPU"), cpu.as_secs_f64(), "s");
+        }
     }
     deliveries.shutdown().await;
     engine.shutdown().await?;
     report.print(args.common.output)
+}
+
+/// A bucket in `store`.
+fn bucket(store: &Bare) -> BucketSettings {
+    BucketSettings {
+        name: BUCKET.to_owned(),
+        home: BucketHome::Store(StoreSettings {
+            endpoint: format!("http://{}", store.authority),
+            region: "us-east-1".to_owned(),
+            access_key_id: "bench".to_owned(),
+            secret_access_key: "bench".to_owned(),
+        }),
+    }
 }
 
 /// Appends records, each a line of JSON; returns how many.
@@ -141,39 +183,100 @@ async fn bare(shard: &Shard, compression: Compression) -> Result<Duration> {
     Ok(clock.elapsed())
 }
 
-/// Delivers the stream to a directory of its own, but for a last object that waits to be filled; returns how
-/// many records were delivered in which time.
-async fn deliver(
-    dir: &Path,
-    deliveries: &Deliveries,
-    compression: Compression,
-    records: u64,
-) -> Result<(u64, Duration)> {
-    let directory = dir.join(format!("{compression:?}"));
-    std::fs::create_dir(&directory).context("make a directory for objects")?;
+/// The stream from its first record on, as lines.
+fn lines(objects: ObjectSettings) -> DeliverySettings {
     let source = DeliverySource::Stream {
         name: "records".to_owned(),
         from: Start::TrimHorizon,
         until: None,
     };
-    let objects = ObjectSettings {
-        compression,
-        buffer_seconds: 900,
-        ..ObjectSettings::new(Place::Directory(directory.clone()))
-    };
-    let settings = DeliverySettings {
+    DeliverySettings {
         processors: vec![Processor::AppendDelimiter(b"\n".to_vec())],
         ..DeliverySettings::new(source, objects)
+    }
+}
+
+/// Delivers the stream, but for a last object that waits to be filled; returns how many records were delivered
+/// in which time.
+async fn deliver(
+    dir: &Path,
+    deliveries: &Deliveries,
+    (place, compression): (Place, Compression),
+    records: u64,
+) -> Result<(u64, Duration)> {
+    let settings = lines(ObjectSettings {
+        compression,
+        buffer_seconds: 900,
+        ..ObjectSettings::new(place)
+    });
+    let in_one = BUFFER_BYTES_DEFAULT / len_u64(RECORD_BYTES);
+    run_one(
+        dir,
+        deliveries,
+        settings,
+        records.saturating_sub(in_one),
+        || Ok(()),
+    )
+    .await
+}
+
+/// Delivers the stream to partitions that are all open at the same time; returns the most memory beyond what
+/// there was before.
+async fn deliver_partitions(
+    dir: &Path,
+    deliveries: &Deliveries,
+    partitions: u32,
+    records: u64,
+) -> Result<u64> {
+    let mut settings = lines(ObjectSettings {
+        prefix: "!{partitionKeyFromQuery:partition}/".to_owned(),
+        error_prefix: "failed/".to_owned(),
+        buffer_seconds: PARTITION_SECONDS,
+        ..ObjectSettings::new(Place::Directory(dir.join("objects")))
+    });
+    settings.partitioned = true;
+    settings.processors.push(Processor::MetadataExtraction {
+        query: format!("{{partition: (.sequence % {partitions})}}"),
+    });
+    let own = std::process::id();
+    let start = process::anonymous_memory(own)?;
+    let mut peak = start;
+    let look = || {
+        peak = peak.max(process::anonymous_memory(own)?);
+        Ok(())
     };
+    run_one(dir, deliveries, settings, records, look).await?;
+    Ok(peak - start)
+}
+
+/// Makes a delivery stream and waits until it has delivered so many records or more, looking around meanwhile;
+/// removes it with its objects.
+async fn run_one(
+    dir: &Path,
+    deliveries: &Deliveries,
+    settings: DeliverySettings,
+    records: u64,
+    mut look: impl FnMut() -> Result<()>,
+) -> Result<(u64, Duration)> {
+    let directory = dir.join("objects");
+    std::fs::create_dir(&directory).context("make a directory for objects")?;
     let name = DeliveryName::new("bench")?;
     let clock = Stopwatch::start();
     deliveries.create(&name, settings, String::new()).await?;
-    let in_one = BUFFER_BYTES_DEFAULT / len_u64(RECORD_BYTES);
     let delivered = loop {
-        let delivered = deliveries.describe(&name)?.status.totals.records;
-        if delivered + in_one >= records {
-            break delivered;
+        let status = deliveries.describe(&name)?.status;
+        if let Some(error) = status.last_error {
+            bail!("the delivery failed: {error}");
         }
+        if status.totals.records >= records {
+            ensure!(
+                status.totals.failed == 0,
+                "records failed: {:?}",
+                status.totals
+            );
+            break status.totals.records;
+        }
+        look()?;
         tokio::time::sleep(Duration::from_millis(1)).await;
     };
     let took = clock.elapsed();

@@ -8,7 +8,7 @@ use afflux_deliver::{
 };
 use afflux_transform::{Conversion, IndexSettings, ParquetCompression, Processor, Rotation};
 use afflux_types::{DeliveryName, ServerTime};
-use afflux_wire::message::{Delivery as Described, NewDelivery};
+use afflux_wire::message::{Delivery as Described, DeliveryBucket, NewDelivery};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
@@ -306,8 +306,30 @@ fn value(of: &Described) -> Result<Value> {
         "millis_behind": of.millis_behind,
         "last_object": or_null(&of.last_object),
         "last_error": or_null(&of.last_error),
+        "buckets": of.buckets.iter().map(bucket).collect::<Vec<_>>(),
         "settings": settings,
     }))
+}
+
+fn bucket(of: &DeliveryBucket) -> Value {
+    json!({ "bucket": of.bucket, "state": of.state, "meaning": of.meaning })
+}
+
+/// How a delivery stream is doing, in a few words; nothing if all is well.
+fn state(of: &Described) -> String {
+    match (of.paused, of.finished, of.last_error.as_str()) {
+        (true, _, _) => "paused".to_owned(),
+        (false, true, _) => "finished".to_owned(),
+        (false, false, "") => {
+            let buckets = of
+                .buckets
+                .iter()
+                .filter(|bucket| bucket.state != "create-only");
+            let told = buckets.map(|bucket| format!("bucket {}: {}", bucket.bucket, bucket.state));
+            told.collect::<Vec<_>>().join(", ")
+        }
+        (false, false, error) => error.to_owned(),
+    }
 }
 
 async fn list(args: ConnectionOnly) -> Result<ExitCode> {
@@ -326,11 +348,7 @@ async fn list(args: ConnectionOnly) -> Result<ExitCode> {
                     one.failed.to_string(),
                     format!("{} ms", one.millis_behind),
                     one.last_object.clone(),
-                    match (one.paused, one.finished) {
-                        (true, _) => "paused".to_owned(),
-                        (false, true) => "finished".to_owned(),
-                        (false, false) => one.last_error.clone(),
-                    },
+                    state(one),
                 ]
             })
             .collect();

@@ -35,11 +35,11 @@ mod write;
 pub use archives::Archives;
 pub use delivery::{
     AllowedEndpoint, BUFFER_BYTES_DEFAULT, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN,
-    BUFFER_SECONDS_DEFAULT, BUFFER_SECONDS_MAX, BucketHome, BucketSettings, ClusterSettings,
-    ContentEncoding, Deliveries, DeliveryDescription, DeliveryOptions, DeliverySettings,
-    DeliverySource, DeliveryStatus, DeliveryTotals, EndpointSettings, Endpoints, FunctionSettings,
-    Functions, LastObject, Login, ObjectSettings, Owner, Place, Receiver, Start, StoreSettings,
-    Stores,
+    BUFFER_SECONDS_DEFAULT, BUFFER_SECONDS_MAX, BucketHome, BucketReport, BucketSettings,
+    BucketState, ClusterSettings, ContentEncoding, Deliveries, DeliveryDescription,
+    DeliveryOptions, DeliverySettings, DeliverySource, DeliveryStatus, DeliveryTotals,
+    EndpointSettings, Endpoints, FunctionSettings, Functions, LastObject, Login, ObjectSettings,
+    Owner, Place, Receiver, Start, StoreSettings, Stores,
 };
 pub use follow::Limits;
 pub use manifest::{GapReason, Totals};

@@ -337,6 +337,7 @@ fn metrics(engine: Engine, archives: Archives, deliveries: Deliveries) -> Metric
             stopped_shards: volume.stopped_shards,
             archives: archives.collect(),
             deliveries: deliveries.list(None, usize::MAX),
+            buckets: deliveries.buckets(),
         }
     })
 }

@@ -756,4 +756,20 @@ pub struct Delivery {
     /// Everything is delivered that is to be, and nothing will follow.
     #[prost(bool, tag = "13")]
     pub finished: bool,
+    /// Those in object stores that it writes to.
+    #[prost(message, repeated, tag = "14")]
+    pub buckets: Vec<DeliveryBucket>,
+}
+
+/// What is known of a bucket in an object store.
+#[derive(Clone, PartialEq, Message)]
+pub struct DeliveryBucket {
+    #[prost(string, tag = "1")]
+    pub bucket: String,
+    /// What its store does with writes that must not replace an object, in a word.
+    #[prost(string, tag = "2")]
+    pub state: String,
+    /// What that means, in a sentence.
+    #[prost(string, tag = "3")]
+    pub meaning: String,
 }

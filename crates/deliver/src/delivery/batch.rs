@@ -46,6 +46,12 @@ impl Memory {
         }))
     }
 
+    /// Bytes that are held now.
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
     fn take(&self, bytes: usize) {
         self.0.used.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -178,22 +184,14 @@ impl Batch {
             Group::Backup => self.bounds.backup_bytes,
             Group::Output(_) | Group::Failed(_) => self.bounds.object_bytes,
         };
-        let (memory, parts) = (&self.memory, &mut self.parts);
-        let part = self.growing.entry(group.clone()).or_insert_with(|| {
-            *parts += 1;
-            Part {
-                index: *parts,
-                oldest: arrival,
-                keys: keys.clone(),
-                bytes: 0,
-                records: 0,
-                file: None,
-                buffer: Held {
-                    bytes: Vec::new(),
-                    memory: memory.clone(),
-                },
+        let part = match self.growing.get_mut(&group) {
+            Some(part) => part,
+            None => {
+                self.parts += 1;
+                let part = Part::new(self.parts, arrival, keys.clone(), self.memory.clone());
+                self.growing.entry(group.clone()).or_insert(part)
             }
-        });
+        };
         let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
         part.oldest = part.oldest.min(arrival);
         part.bytes = part.bytes.saturating_add(len);
@@ -201,9 +199,9 @@ impl Batch {
         part.buffer.extend(data);
         self.bytes = self.bytes.saturating_add(len);
         if (part.bytes >= object_bytes || part.records >= self.bounds.object_records)
-            && let Some(part) = self.growing.remove(&group)
+            && let Some(full) = self.growing.remove_entry(&group)
         {
-            self.full.push((group, part));
+            self.full.push(full);
         }
         self.held += data.len();
         if self.memory.is_short(self.held) {
@@ -279,6 +277,19 @@ impl Batch {
 }
 
 impl Part {
+    fn new(index: u32, oldest: ServerTime, keys: PartitionKeys, memory: Memory) -> Self {
+        let bytes = Vec::new();
+        Self {
+            index,
+            oldest,
+            keys,
+            bytes: 0,
+            records: 0,
+            file: None,
+            buffer: Held { bytes, memory },
+        }
+    }
+
     /// Writes the object into the spool; gives its file and its bytes.
     pub(crate) fn write(
         self,

@@ -165,7 +165,7 @@ fn publish(spool: &Spool, state: &mut State, mut intent: Intent) -> Result<()> {
     for index in 0..intent.objects.len() {
         let object = &intent.objects[index];
         if let Some(request) = object.request.clone() {
-            let frames = read(spool, object)?.into();
+            let frames = Bytes::from(read(spool, object)?);
             let refusal = Arc::new(Refusal {
                 code: "".into(),
                 message: String::new(),
@@ -173,13 +173,13 @@ fn publish(spool: &Spool, state: &mut State, mut intent: Intent) -> Result<()> {
             });
             // Which is another one at every attempt.
             let attempts = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
-            let given_up = records(frames).map(|record| GivenUp {
-                record,
+            let given_up = records(frames.clone()).map(|record| GivenUp {
+                ordinal: record.ordinal,
                 refusal: Arc::clone(&refusal),
                 attempts,
             });
             let given_up: Vec<_> = given_up.collect();
-            let lines = request.lines(&given_up, ServerTime::default());
+            let lines = request.lines(frames, &given_up, ServerTime::default());
             let form = (Compression::None, request.object_id);
             spool.give_up(&mut intent, index, form, &lines)?;
         }

@@ -8,10 +8,13 @@ use afflux_engine::{Engine, From, NewStream, StreamKind, delivery_stream, random
 use afflux_types::{Clock, DeliveryName, Error, ErrorKind, Result, ServerTime, StreamName};
 use parking_lot::Mutex;
 use tokio::sync::{MutexGuard, watch};
+use tokio::task::JoinSet;
 
 use super::batch::Memory;
 use super::follow::{self, Context};
 use super::options::DeliveryOptions;
+use super::probe::BucketReport;
+use super::room::Room;
 use super::running::{DeliveryDescription, Kept, Running, Task};
 use super::settings::{DeliverySettings, DeliverySource, Start};
 use super::spool::Spool;
@@ -40,6 +43,9 @@ struct Inner {
     fs: Arc<dyn FileSystem>,
     options: DeliveryOptions,
     memory: Memory,
+    room: Room,
+    /// They end with it.
+    probes: Mutex<JoinSet<()>>,
     running: Mutex<BTreeMap<DeliveryName, Running>>,
     /// Held while delivery streams are made, changed and deleted; true once none may be any more.
     changes: tokio::sync::Mutex<bool>,
@@ -55,7 +61,9 @@ impl Deliveries {
     /// `DataLoss` if what is kept cannot be read; as the engine reports.
     pub async fn open(engine: Engine, clock: Clock, options: DeliveryOptions) -> Result<Self> {
         let deliveries = Self(Arc::new(Inner {
-            memory: Memory::new(options.memory_bytes),
+            memory: Memory::new(options.memory_bytes / 2),
+            room: Room::new(options.memory_bytes / 2),
+            probes: Mutex::new(options.stores.probe_all()),
             engine,
             clock,
             fs: Arc::new(Disk),
@@ -245,7 +253,13 @@ impl Deliveries {
         let now = self.0.clock.elapsed();
         let running = self.0.running.lock();
         let running = running.get(name).ok_or_else(|| missing(name))?;
-        Ok(running.describe(name, now))
+        Ok(running.describe(name, now, &self.buckets()))
+    }
+
+    /// What is known of the buckets in object stores, in the order of their names.
+    #[must_use]
+    pub fn buckets(&self) -> Vec<BucketReport> {
+        self.0.options.stores.report()
     }
 
     /// Where the records of a delivery stream come from.
@@ -270,7 +284,9 @@ impl Deliveries {
         let running = self.0.running.lock();
         let from = after.map_or(Unbounded, Excluded);
         let range = running.range::<DeliveryName, _>((from, Unbounded));
-        let describe = |(name, running): (&DeliveryName, &Running)| running.describe(name, now);
+        let buckets = self.buckets();
+        let describe =
+            |(name, running): (&DeliveryName, &Running)| running.describe(name, now, &buckets);
         range.take(limit).map(describe).collect()
     }
 
@@ -282,6 +298,7 @@ impl Deliveries {
     pub async fn shutdown(&self) {
         let mut closed = self.0.changes.lock().await;
         *closed = true;
+        self.0.probes.lock().abort_all();
         for running in self.0.running.lock().values() {
             running.stop();
         }
@@ -456,6 +473,7 @@ impl Inner {
             endpoints: self.options.endpoints.clone(),
             owner: self.options.owner.clone(),
             memory: self.memory.clone(),
+            room: self.room.clone(),
             clock: self.clock.clone(),
             plan: Plan {
                 name: name.to_string(),

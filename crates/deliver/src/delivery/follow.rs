@@ -24,6 +24,7 @@ use super::batch::Memory;
 use super::endpoint::{Endpoints, Sender};
 use super::functions::Functions;
 use super::publish::{publish, sync};
+use super::room::Room;
 use super::spool::{Intent, Planned, Spool};
 use super::state::State;
 use super::status::Status;
@@ -58,6 +59,7 @@ pub(crate) struct Context<S> {
     pub(crate) endpoints: Endpoints,
     pub(crate) owner: Owner,
     pub(crate) memory: Memory,
+    pub(crate) room: Room,
     pub(crate) clock: Clock,
     pub(crate) plan: Plan,
     pub(crate) status: Arc<Status>,
@@ -75,6 +77,7 @@ impl<S> Context<S> {
                 .owner
                 .caller(name, &settings.source)
                 .delivery_stream_arn,
+            room: self.room.clone(),
             clock: self.clock.clone(),
             status: Arc::clone(&self.status),
             stop: self.stop.clone(),
@@ -139,6 +142,8 @@ struct Delivery<S> {
     context: Arc<Context<S>>,
     work: Arc<Mutex<Work>>,
     spool: Spool,
+    /// How far it is with all batches that are published.
+    state: State,
     /// Shards whose reader was started.
     started: BTreeSet<ShardId>,
     readers: JoinSet<()>,
@@ -150,7 +155,7 @@ struct Delivery<S> {
     /// A piece of it that is with the transformer.
     changing: JoinSet<Result<Taken>>,
     /// The batch that is being published.
-    publishing: JoinSet<Result<()>>,
+    publishing: JoinSet<Result<State>>,
 }
 
 impl<S: Source> Delivery<S> {
@@ -173,6 +178,7 @@ impl<S: Source> Delivery<S> {
             context: Arc::clone(context),
             work: Arc::new(Mutex::new(work)),
             spool,
+            state,
             started: BTreeSet::new(),
             readers: JoinSet::new(),
             tell,
@@ -192,7 +198,7 @@ impl<S: Source> Delivery<S> {
             tokio::select! {
                 biased;
                 () = stopped(stop) => return self.end().await,
-                Some(published) = self.publishing.join_next() => ended(published)?,
+                Some(published) = self.publishing.join_next() => self.state = ended(published)?,
                 () = tokio::time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => {}
                 Some(changed) = self.changing.join_next() => {
                     self.put(ended(changed)?).await?;
@@ -266,6 +272,7 @@ impl<S: Source> Delivery<S> {
                     work.skip(shard, end);
                     work.close(shard);
                 }
+                status.ended(shard);
                 self.start_readers().await
             }
         }
@@ -309,11 +316,10 @@ impl<S: Source> Delivery<S> {
     fn begin_publishing(&mut self) {
         let (sealed, now) = (self.work.lock().seal(), self.now().wall);
         let (context, spool) = (Arc::clone(&self.context), self.spool.clone());
+        let state = self.state.clone();
         self.publishing.spawn(async move {
             let intent = blocking("write a batch", move || sealed.write(now)).await?;
-            let state = State::load(&context.settings, context.plan.id)?;
-            publish_batch(&context, &spool, state, intent).await?;
-            Ok(())
+            publish_batch(&context, &spool, state, intent).await
         });
     }
 
@@ -323,8 +329,9 @@ impl<S: Source> Delivery<S> {
         // What is with the transformer is read again when the server starts.
         self.changing.abort_all();
         while let Some(published) = self.publishing.join_next().await {
-            if ended(published).is_err() {
-                return Ok(());
+            match ended(published) {
+                Ok(state) => self.state = state,
+                Err(_) => return Ok(()),
             }
         }
         if self.work.lock().batch().is_empty() {
@@ -390,14 +397,15 @@ async fn publish_batch<S: Source>(
     state: State,
     intent: Intent,
 ) -> Result<State> {
-    let is_object = |object: &Planned| object.request.is_none();
-    let (objects, requests): (Vec<_>, Vec<_>) = intent.objects.iter().cloned().partition(is_object);
+    let is_object = |object: &&Planned| object.request.is_none();
+    let objects: Vec<_> = intent.objects.iter().filter(is_object).cloned().collect();
+    let are_there: BTreeSet<String> = objects.iter().map(|object| object.file.clone()).collect();
     // An endpoint that takes nothing does not hold back what goes elsewhere.
     publish_objects(context, spool, objects).await?;
     let intent = context.sender().deliver_all(spool, intent).await?;
-    let sent = |object: &&Planned| requests.iter().any(|request| request.key == object.key);
-    let given_up = intent.objects.iter().filter(sent).cloned();
-    publish_objects(context, spool, given_up.filter(is_object).collect()).await?;
+    let given_up = intent.objects.iter().filter(is_object);
+    let given_up = given_up.filter(|object| !are_there.contains(&object.file));
+    publish_objects(context, spool, given_up.cloned().collect()).await?;
     let after = state.after(&intent, context.clock.wall());
     after.save(&context.settings, context.plan.id).await?;
     context.status.delivered(&after);
@@ -440,7 +448,7 @@ async fn publish_object<S: Source>(
     let mut stop = context.stop.clone();
     let mut back_off = BackOff::new();
     loop {
-        let written = publish(&spool, &context.stores, object.clone()).await;
+        let written = publish(&spool, (&context.stores, &context.room), object.clone()).await;
         let error = match written {
             Ok(directory) => return Ok(directory),
             Err(error) => error,

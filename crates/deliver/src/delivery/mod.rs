@@ -28,12 +28,16 @@ mod batch;
 mod crash_tests;
 mod deliveries;
 mod endpoint;
+#[cfg(test)]
+mod fault_tests;
 mod follow;
 mod frames;
 mod functions;
 mod http;
 mod options;
+mod probe;
 mod publish;
+mod room;
 mod running;
 mod sealed;
 mod settings;
@@ -52,6 +56,7 @@ pub use endpoint::{
 };
 pub use functions::{FunctionSettings, Functions};
 pub use options::DeliveryOptions;
+pub use probe::{BucketReport, BucketState};
 pub use running::DeliveryDescription;
 pub use settings::{
     BUFFER_BYTES_DEFAULT, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN, BUFFER_SECONDS_DEFAULT,

@@ -20,7 +20,8 @@ pub struct DeliveryOptions {
     pub endpoints: Endpoints,
     /// Whose the delivery streams are, which functions are told.
     pub owner: Owner,
-    /// Bytes of records that wait in memory, over all delivery streams.
+    /// Bytes in memory over all delivery streams: one half is for records that wait, the other for objects and
+    /// requests on their way to stores and endpoints. One that is larger than its half goes alone.
     pub memory_bytes: usize,
 }
 

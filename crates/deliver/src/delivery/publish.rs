@@ -11,21 +11,25 @@ use std::path::{Path, PathBuf};
 use afflux_types::{Error, Result};
 use object_store::path::Path as Key;
 use object_store::{
-    Attribute, AttributeValue, Attributes, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
-    PutPayload,
+    Attribute, AttributeValue, Attributes, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
 };
 
+use super::probe::BucketState;
+use super::room::Room;
 use super::spool::{Planned, Spool};
-use super::stores::{Stores, Target};
+use super::stores::{Store, Stores, Target};
 use crate::blocking::blocking;
 use crate::fault::{self, Fault};
 use crate::fs::FileSystem;
+
+/// Bytes of two files that are compared at once.
+const CHUNK_BYTES: u64 = 256 << 10;
 
 /// Writes one object; if it is a file, its name is durable once its directory, which is returned, is
 /// synced.
 pub(crate) async fn publish(
     spool: &Spool,
-    stores: &Stores,
+    (stores, room): (&Stores, &Room),
     object: Planned,
 ) -> Result<Option<PathBuf>> {
     match stores.target(&object.place)? {
@@ -38,8 +42,9 @@ pub(crate) async fn publish(
         }
         Target::Store(store) => {
             let (spool, planned) = (spool.clone(), object.clone());
+            let _room = room.take(object.bytes).await;
             let bytes = blocking("deliver an object", move || read(&spool, &planned)).await?;
-            upload(&*store, &object, bytes).await?;
+            upload(&store, &object, bytes).await?;
             Ok(None)
         }
     }
@@ -113,14 +118,21 @@ fn copy(spool: &Spool, from: &Path, to: &Path) -> fault::Result<()> {
 }
 
 fn is_same(fs: &dyn FileSystem, one: &Path, other: &Path) -> fault::Result<bool> {
-    let read = |path: &Path| {
-        let mut bytes = Vec::new();
-        let mut file = fs.read_at(path, 0).map_err(Fault::io("open", path))?;
-        file.read_to_end(&mut bytes)
-            .map_err(Fault::io("read", path))?;
-        Ok(bytes)
-    };
-    Ok(read(one)? == read(other)?)
+    let open = |path: &Path| fs.read_at(path, 0).map_err(Fault::io("open", path));
+    let (mut one_file, mut other_file) = (open(one)?, open(other)?);
+    loop {
+        let (mut chunk, mut same) = (Vec::new(), Vec::new());
+        for (path, file, chunk) in [
+            (one, &mut one_file, &mut chunk),
+            (other, &mut other_file, &mut same),
+        ] {
+            let mut next = file.take(CHUNK_BYTES);
+            next.read_to_end(chunk).map_err(Fault::io("read", path))?;
+        }
+        if chunk != same || chunk.is_empty() {
+            return Ok(chunk == same);
+        }
+    }
 }
 
 /// The bytes of an object.
@@ -143,7 +155,7 @@ pub(super) fn read(spool: &Spool, object: &Planned) -> fault::Result<Vec<u8>> {
 }
 
 /// Writes an object into a bucket, unless it is there.
-async fn upload(store: &dyn ObjectStore, object: &Planned, bytes: Vec<u8>) -> Result<()> {
+async fn upload(store: &Store, object: &Planned, bytes: Vec<u8>) -> Result<()> {
     let key = Key::parse(&object.key).map_err(|error| {
         Error::invalid(format!("{:?} cannot be the name of an object", object.key))
             .with_source(error)
@@ -161,16 +173,19 @@ async fn upload(store: &dyn ObjectStore, object: &Planned, bytes: Vec<u8>) -> Re
         )
     });
     let attributes: Attributes = encoding.collect();
-    let options = |mode| PutOptions {
-        attributes: attributes.clone(),
+    let mode = match store.probed.state() {
+        // It writes the same bytes under the same name.
+        BucketState::Unconditional => PutMode::Overwrite,
+        _ => PutMode::Create,
+    };
+    let options = PutOptions {
+        attributes,
         ..PutOptions::from(mode)
     };
-    let created = options(PutMode::Create);
-    let written = store.put_opts(&key, payload.clone(), created).await;
-    match written {
+    match store.objects.put_opts(&key, payload, options).await {
         Ok(_) => Ok(()),
         Err(object_store::Error::AlreadyExists { .. }) => {
-            let found = store.head(&key).await.map_err(failed)?;
+            let found = store.objects.head(&key).await.map_err(failed)?;
             if found.size == object.bytes {
                 return Ok(());
             }
@@ -178,13 +193,6 @@ async fn upload(store: &dyn ObjectStore, object: &Planned, bytes: Vec<u8>) -> Re
                 "{:?} in {} has {} bytes that are not this server's",
                 object.key, object.place, found.size
             )))
-        }
-        // A store that cannot do it writes the same bytes under the same name.
-        Err(
-            object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. },
-        ) => {
-            let written = store.put_opts(&key, payload, options(PutMode::Overwrite));
-            written.await.map(drop).map_err(failed)
         }
         Err(error) => Err(failed(error)),
     }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::settings::DeliverySettings;
+use super::probe::BucketReport;
+use super::settings::{DeliverySettings, Place};
 use super::status::{DeliveryStatus, Status};
 
 /// One delivery stream and its task.
@@ -58,13 +59,29 @@ pub struct DeliveryDescription {
     pub settings: DeliverySettings,
     /// What the API that made it says of it; nobody here reads it.
     pub document: String,
+    /// What is known of the buckets in object stores that it writes to.
+    pub buckets: Vec<BucketReport>,
     /// How it is doing.
     pub status: DeliveryStatus,
 }
 
 impl Running {
-    pub(super) fn describe(&self, name: &DeliveryName, now: Duration) -> DeliveryDescription {
+    pub(super) fn describe(
+        &self,
+        name: &DeliveryName,
+        now: Duration,
+        buckets: &[BucketReport],
+    ) -> DeliveryDescription {
         let kept = &*self.kept;
+        let DeliverySettings {
+            objects, backup, ..
+        } = &kept.settings;
+        let is_used = |bucket: &&BucketReport| {
+            let mut places = backup.iter().chain([objects]);
+            places.any(
+                |objects| matches!(&objects.place, Place::Bucket(name) if *name == bucket.name),
+            )
+        };
         DeliveryDescription {
             name: name.clone(),
             id: kept.id,
@@ -74,6 +91,7 @@ impl Running {
             paused: kept.paused,
             settings: kept.settings.clone(),
             document: kept.document.clone(),
+            buckets: buckets.iter().filter(is_used).cloned().collect(),
             status: self.status.report(now),
         }
     }

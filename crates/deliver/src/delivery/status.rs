@@ -67,6 +67,11 @@ impl Status {
         self.0.lock().behind.insert(shard, (millis, now));
     }
 
+    /// A shard was taken to its end: it is behind nothing any more.
+    pub(crate) fn ended(&self, shard: ShardId) {
+        self.0.lock().behind.remove(&shard);
+    }
+
     pub(crate) fn report(&self, now: Duration) -> DeliveryStatus {
         let cells = self.0.lock();
         let fails = cells.report.last_error.is_some();

@@ -9,7 +9,9 @@ use std::time::Duration;
 use afflux_types::{Error, Result};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use tokio::task::JoinSet;
 
+use super::probe::{BucketReport, Probed, probe};
 use super::settings::Place;
 use crate::settings::check_directory;
 
@@ -69,7 +71,14 @@ pub(crate) enum Target {
     /// As files below this directory.
     Directory(PathBuf),
     /// By the requests of a store.
-    Store(Arc<dyn ObjectStore>),
+    Store(Store),
+}
+
+/// A bucket in an object store, and what is known of it; a cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) probed: Arc<Probed>,
 }
 
 impl Stores {
@@ -85,7 +94,10 @@ impl Stores {
                     check_directory(directory)?;
                     Target::Directory(directory.clone())
                 }
-                BucketHome::Store(store) => Target::Store(Arc::new(open(name, store)?)),
+                BucketHome::Store(store) => Target::Store(Store {
+                    objects: Arc::new(open(name, store)?),
+                    probed: Arc::default(),
+                }),
             };
             if stores.insert(name.clone(), target).is_some() {
                 let message = format!("bucket {name} is configured twice");
@@ -93,6 +105,36 @@ impl Stores {
             }
         }
         Ok(Self(Arc::new(stores)))
+    }
+
+    /// Finds out in the background what each store does, until all have answered or what is returned is
+    /// dropped.
+    pub(crate) fn probe_all(&self) -> JoinSet<()> {
+        let mut probes = JoinSet::new();
+        for (name, Store { objects, probed }) in self.stores() {
+            probes.spawn(probe(
+                name.to_owned(),
+                Arc::clone(objects),
+                Arc::clone(probed),
+            ));
+        }
+        probes
+    }
+
+    /// What is known of the buckets in object stores, in the order of their names.
+    pub(crate) fn report(&self) -> Vec<BucketReport> {
+        let report = |(name, store): (&str, &Store)| BucketReport {
+            name: name.to_owned(),
+            state: store.probed.state(),
+        };
+        self.stores().map(report).collect()
+    }
+
+    fn stores(&self) -> impl Iterator<Item = (&str, &Store)> {
+        self.0.iter().filter_map(|(name, target)| match target {
+            Target::Directory(_) => None,
+            Target::Store(store) => Some((name.as_str(), store)),
+        })
     }
 
     /// Where a place really is.
@@ -132,6 +174,8 @@ fn open(name: &str, settings: &StoreSettings) -> Result<AmazonS3> {
         .with_bucket_name(name)
         .with_region(&settings.region)
         .with_retry(retry)
+        // Some stores cannot delete many objects with one request, and here are never many.
+        .with_disable_bulk_delete(true)
         .with_client_options(client);
     if !settings.endpoint.is_empty() {
         builder = builder.with_endpoint(&settings.endpoint);

@@ -26,7 +26,7 @@ const START: i64 = 1_795_255_200_000;
 
 /// A stream in memory.
 #[derive(Clone, Debug)]
-struct Memory {
+pub(crate) struct Memory {
     state: Arc<Mutex<State>>,
     bell: Arc<Notify>,
     disk: SimFs,
@@ -39,15 +39,15 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Shard {
-    script: Script,
+pub(crate) struct Shard {
+    pub(crate) script: Script,
     parents: Vec<ShardId>,
     horizon: Position,
     children: Option<Vec<ShardId>>,
 }
 
 impl Memory {
-    fn new(disk: &SimFs) -> Self {
+    pub(crate) fn new(disk: &SimFs) -> Self {
         Self {
             state: Arc::default(),
             bell: Arc::default(),
@@ -55,7 +55,7 @@ impl Memory {
         }
     }
 
-    fn add(&self, script: Script, parents: &[u32]) {
+    pub(crate) fn add(&self, script: Script, parents: &[u32]) {
         let parents = parents.iter().copied().map(ShardId::new).collect();
         let shard = Shard {
             parents,
@@ -67,7 +67,7 @@ impl Memory {
         self.bell.notify_waiters();
     }
 
-    fn change(&self, shard: u32, change: impl FnOnce(&mut Shard)) {
+    pub(crate) fn change(&self, shard: u32, change: impl FnOnce(&mut Shard)) {
         change(
             self.state
                 .lock()
@@ -194,7 +194,7 @@ impl Source for Memory {
     }
 }
 
-struct MemoryFeed {
+pub(crate) struct MemoryFeed {
     memory: Memory,
     shard: ShardId,
     position: Position,

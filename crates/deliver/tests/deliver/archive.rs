@@ -6,17 +6,10 @@ use std::time::Duration;
 use afflux_deliver::{
     ArchiveSettings, ArchiveStatus, Archives, Compression, Limits, records, verify,
 };
-use afflux_engine::{Engine, EngineOptions, NewStream, Shard, StreamKind};
-use afflux_entry::{BatchBuilder, Header, Kind};
-use afflux_types::{Clock, ErrorKind, HashKey, ShardId, StreamName};
+use afflux_engine::Engine;
+use afflux_types::{Clock, ErrorKind, ShardId};
 
-fn name() -> StreamName {
-    StreamName::new("clicks").unwrap()
-}
-
-fn engine(dir: &Path) -> Engine {
-    Engine::open(EngineOptions::new(dir.join("data")), Clock::system()).unwrap()
-}
+use crate::support::{clicks, create_clicks, engine, fill};
 
 fn archives(engine: &Engine) -> Archives {
     Archives::open(engine.clone(), Clock::system(), Limits::default()).unwrap()
@@ -30,47 +23,6 @@ fn settings(dir: &Path) -> ArchiveSettings {
         file_seconds: 86_400,
         ..ArchiveSettings::new(directory)
     }
-}
-
-async fn create(engine: &Engine, shards: u32) {
-    let new = NewStream {
-        shards,
-        ..NewStream::new(name(), StreamKind::Records)
-    };
-    engine.create_stream(new).await.unwrap();
-}
-
-/// Appends a batch of three records that say who they are.
-async fn put(shard: &Shard, number: usize) -> Vec<String> {
-    let mut builder = BatchBuilder::default();
-    let range = shard.range();
-    let payloads: Vec<String> = (0..3)
-        .map(|index| format!("{} {number} {index}", shard.id()))
-        .collect();
-    for payload in &payloads {
-        let hash_key = HashKey::new(range.start().get());
-        builder.push(b"key", Some(hash_key), payload.as_bytes());
-    }
-    let (body, count) = builder.take();
-    let header = Header::for_body(Kind::Batch, count, None, None, &[&body]);
-    let accepted = shard.append(header, vec![body]).await.unwrap();
-    shard.wait_accepted(&accepted).await.unwrap();
-    payloads
-}
-
-async fn fill(
-    engine: &Engine,
-    shards: impl IntoIterator<Item = u32>,
-    batches: usize,
-) -> Vec<String> {
-    let mut sent = Vec::new();
-    for id in shards {
-        let shard = engine.shard(&name(), ShardId::new(id)).await.unwrap();
-        for number in 0..batches {
-            sent.extend(put(&shard, number).await);
-        }
-    }
-    sent
 }
 
 /// Waits until the only archive's status is as wanted.
@@ -102,17 +54,17 @@ async fn every_record_is_archived_once_over_restarts_splits_and_merges() {
     for compression in [Compression::Gzip, Compression::Zstd, Compression::None] {
         let dir = tempfile::tempdir().unwrap();
         let first = engine(dir.path());
-        create(&first, 2).await;
+        create_clicks(&first, 2).await;
         let mut sent = fill(&first, [0, 1], 20).await;
         let running = archives(&first);
         let settings = ArchiveSettings {
             compression,
             ..settings(dir.path())
         };
-        running.add(&name(), settings.clone()).await.unwrap();
+        running.add(&clicks(), settings.clone()).await.unwrap();
         until(&running, has(sent.len())).await;
         first
-            .split_shard(&name(), ShardId::new(0), None)
+            .split_shard(&clicks(), ShardId::new(0), None)
             .await
             .unwrap();
         sent.extend(fill(&first, [2, 3], 20).await);
@@ -124,7 +76,7 @@ async fn every_record_is_archived_once_over_restarts_splits_and_merges() {
         let second = engine(dir.path());
         let running = archives(&second);
         second
-            .merge_shards(&name(), ShardId::new(3), ShardId::new(1))
+            .merge_shards(&clicks(), ShardId::new(3), ShardId::new(1))
             .await
             .unwrap();
         sent.extend(fill(&second, [4], 20).await);
@@ -152,16 +104,16 @@ async fn every_record_is_archived_once_over_restarts_splits_and_merges() {
 async fn an_archive_that_is_removed_and_added_again_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
-    create(&engine, 1).await;
+    create_clicks(&engine, 1).await;
     let mut sent = fill(&engine, [0], 5).await;
     let running = archives(&engine);
-    running.add(&name(), settings(dir.path())).await.unwrap();
+    running.add(&clicks(), settings(dir.path())).await.unwrap();
     until(&running, has(sent.len())).await;
-    running.remove(&name()).await.unwrap();
+    running.remove(&clicks()).await.unwrap();
     assert!(running.list().is_empty());
     assert_eq!(archived(dir.path()), sent);
     sent.extend(fill(&engine, [0], 5).await);
-    running.add(&name(), settings(dir.path())).await.unwrap();
+    running.add(&clicks(), settings(dir.path())).await.unwrap();
     until(&running, has(sent.len())).await;
     running.shutdown().await;
     assert_eq!(archived(dir.path()), sent);
@@ -178,11 +130,11 @@ async fn what_cannot_be_archived_is_refused_with_a_reason() {
     let running = archives(&engine);
     let good = settings(dir.path());
     let refused = async |settings: &ArchiveSettings| {
-        let error = running.add(&name(), settings.clone()).await.unwrap_err();
+        let error = running.add(&clicks(), settings.clone()).await.unwrap_err();
         (error.kind(), error.chain())
     };
     assert_eq!(refused(&good).await.0, ErrorKind::NotFound);
-    create(&engine, 1).await;
+    create_clicks(&engine, 1).await;
     let missing = ArchiveSettings {
         directory: dir.path().join("missing"),
         ..good.clone()
@@ -211,13 +163,13 @@ async fn what_cannot_be_archived_is_refused_with_a_reason() {
     ));
     assert!(running.list().is_empty());
 
-    running.add(&name(), good.clone()).await.unwrap();
+    running.add(&clicks(), good.clone()).await.unwrap();
     let (kind, text) = refused(&good).await;
     assert_eq!(kind, ErrorKind::InUse);
     assert!(text.contains("archived to"), "{text}");
     running.shutdown().await;
     assert_eq!(refused(&good).await.0, ErrorKind::Unavailable);
-    let gone = running.remove(&name()).await.unwrap_err();
+    let gone = running.remove(&clicks()).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
 }
 
@@ -225,17 +177,17 @@ async fn what_cannot_be_archived_is_refused_with_a_reason() {
 async fn a_new_stream_of_an_archived_name_does_not_continue_the_old_archive() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
-    create(&engine, 1).await;
+    create_clicks(&engine, 1).await;
     let sent = fill(&engine, [0], 5).await;
     let running = archives(&engine);
-    running.add(&name(), settings(dir.path())).await.unwrap();
+    running.add(&clicks(), settings(dir.path())).await.unwrap();
     until(&running, has(sent.len())).await;
-    engine.delete_stream(&name()).await.unwrap();
+    engine.delete_stream(&clicks()).await.unwrap();
     until(&running, |status| status.last_error.is_some()).await;
-    create(&engine, 1).await;
+    create_clicks(&engine, 1).await;
     fill(&engine, [0], 20).await;
-    running.remove(&name()).await.unwrap();
-    running.add(&name(), settings(dir.path())).await.unwrap();
+    running.remove(&clicks()).await.unwrap();
+    running.add(&clicks(), settings(dir.path())).await.unwrap();
     let status = until(&running, |status| status.last_error.is_some()).await;
     let error = status.last_error.unwrap();
     assert!(error.contains("had the same name"), "{error}");
@@ -247,9 +199,9 @@ async fn a_new_stream_of_an_archived_name_does_not_continue_the_old_archive() {
 async fn a_stream_that_is_being_deleted_gets_no_archive() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
-    create(&engine, 1).await;
+    create_clicks(&engine, 1).await;
     let archives = archives(&engine);
-    let stream = name();
+    let stream = clicks();
     let free = archives.keep_free(&stream).await.unwrap();
     let settings = settings(dir.path());
     let adding = archives.add(&stream, settings.clone());
@@ -270,7 +222,7 @@ async fn a_stream_that_is_being_deleted_gets_no_archive() {
     assert_eq!(adding.await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(archives.list(), []);
 
-    create(&engine, 1).await;
+    create_clicks(&engine, 1).await;
     archives.add(&stream, settings).await.unwrap();
     let refused = archives.keep_free(&stream).await.map(drop).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InUse);

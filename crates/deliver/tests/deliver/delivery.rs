@@ -9,24 +9,17 @@ use afflux_deliver::{
     Deliveries, DeliveryDescription, DeliveryOptions, DeliverySettings, DeliverySource,
     ObjectSettings, Owner, Place, Start, Stores,
 };
-use afflux_engine::{Engine, EngineOptions, NewStream, Shard, StreamKind, delivery_stream};
+use afflux_engine::{Engine, delivery_stream};
 use afflux_entry::{BatchBuilder, Header, Kind};
 use afflux_transform::{Compression, Processor};
-use afflux_types::{Clock, DeliveryName, ErrorKind, HashKey, ShardId, StreamName};
+use afflux_types::{Clock, DeliveryName, ErrorKind, ShardId};
 use bytes::Bytes;
 
-use crate::bucket::{BUCKET, Bucket, Mood};
+use crate::bucket::{BUCKET, Bucket, Conditions, Mood};
+use crate::support::{clicks, create_clicks, engine, fill};
 
 pub(crate) fn name() -> DeliveryName {
     DeliveryName::new("lake").unwrap()
-}
-
-pub(crate) fn clicks() -> StreamName {
-    StreamName::new("clicks").unwrap()
-}
-
-pub(crate) fn engine(dir: &Path) -> Engine {
-    Engine::open(EngineOptions::new(dir.join("data")), Clock::system()).unwrap()
 }
 
 /// Those of a server without buckets and functions.
@@ -76,51 +69,6 @@ pub(crate) fn directory(dir: &Path) -> Place {
     let directory = dir.join("objects");
     std::fs::create_dir_all(&directory).unwrap();
     Place::Directory(directory)
-}
-
-pub(crate) async fn create_clicks(engine: &Engine, shards: u32) {
-    let new = NewStream {
-        shards,
-        ..NewStream::new(clicks(), StreamKind::Records)
-    };
-    engine.create_stream(new).await.unwrap();
-}
-
-/// Appends a batch.
-pub(crate) async fn append(shard: &Shard, payloads: &[String]) {
-    let mut builder = BatchBuilder::default();
-    for payload in payloads {
-        let hash_key = HashKey::new(shard.range().start().get());
-        builder.push(b"key", Some(hash_key), payload.as_bytes());
-    }
-    let (body, count) = builder.take();
-    let header = Header::for_body(Kind::Batch, count, None, None, &[&body]);
-    let accepted = shard.append(header, vec![body]).await.unwrap();
-    shard.wait_accepted(&accepted).await.unwrap();
-}
-
-/// Appends a batch of three records that say who they are.
-async fn put(shard: &Shard, number: usize) -> Vec<String> {
-    let payloads: Vec<String> = (0..3)
-        .map(|index| format!("{} {number} {index}", shard.id()))
-        .collect();
-    append(shard, &payloads).await;
-    payloads
-}
-
-pub(crate) async fn fill(
-    engine: &Engine,
-    shards: impl IntoIterator<Item = u32>,
-    batches: usize,
-) -> Vec<String> {
-    let mut sent = Vec::new();
-    for id in shards {
-        let shard = engine.shard(&clicks(), ShardId::new(id)).await.unwrap();
-        for number in 0..batches {
-            sent.extend(put(&shard, number).await);
-        }
-    }
-    sent
 }
 
 /// Waits until the delivery stream is as wanted.
@@ -321,12 +269,14 @@ fn dedup(mut records: Vec<String>) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_a_store_does_each_record_is_in_one_object() {
-    for ignores_conditions in [false, true] {
+    for conditions in [
+        Conditions::Honored,
+        Conditions::Ignored,
+        Conditions::Refused,
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let bucket = Bucket::start().await;
-        if ignores_conditions {
-            bucket.ignore_conditions();
-        }
+        bucket.set_conditions(conditions);
         let engine = engine(dir.path());
         create_clicks(&engine, 1).await;
         let running = deliveries(dir.path(), &engine, Some(&bucket)).await;
@@ -338,6 +288,8 @@ async fn whatever_a_store_does_each_record_is_in_one_object() {
             Mood::Refuse(429),
             Mood::LoseAnswer,
             Mood::Refuse(409),
+            Mood::CutAnswer,
+            Mood::Trickle,
         ]);
         let settings = settings(Place::Bucket(BUCKET.into()));
         running

@@ -26,11 +26,10 @@ use hyper::http::request::Parts;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::delivery::{
-    create_clicks, directory, engine, files, fill, has, name, options, settings, sorted, until,
-};
+use crate::delivery::{directory, files, has, name, options, settings, sorted, until};
 use crate::function::text;
 use crate::serve::{End, serve};
+use crate::support::{create_clicks, engine, fill};
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(200);

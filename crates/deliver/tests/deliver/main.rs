@@ -9,6 +9,8 @@ mod endpoint;
 mod function;
 mod kill;
 mod opensearch;
+mod probe;
 mod serve;
+mod support;
 mod transformer;
 mod video;

@@ -24,11 +24,10 @@ use hyper::http::request::Parts;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::delivery::{
-    append, clicks, create_clicks, directory, engine, files, has, name, options, settings, until,
-};
+use crate::delivery::{directory, files, has, name, options, settings, until};
 use crate::function::text;
 use crate::serve::{End, serve};
+use crate::support::{append, clicks, create_clicks, engine};
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(200);

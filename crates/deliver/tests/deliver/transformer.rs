@@ -11,11 +11,9 @@ use afflux_transform::{Compression, Processor, TransformerSettings};
 use afflux_types::{Clock, ErrorKind, ShardId};
 use serde_json::{Value, json};
 
-use crate::delivery::{
-    clicks, create_clicks, directory, engine, files, fill, has, name, options, settings, sorted,
-    until,
-};
+use crate::delivery::{directory, files, has, name, options, settings, sorted, until};
 use crate::function::{ARN, Function, Manner, Reply, records, text};
+use crate::support::{clicks, create_clicks, engine, fill};
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(200);

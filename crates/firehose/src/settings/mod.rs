@@ -19,7 +19,7 @@ use afflux_deliver::{DeliverySettings, DeliverySource, ObjectSettings, Place};
 use afflux_transform::{Compression, Processor};
 
 use crate::Table;
-use crate::context::{invalid, service_error};
+use crate::context::invalid;
 
 use describe::MEBIBYTE_SHIFT;
 pub(crate) use describe::destination;
@@ -28,21 +28,19 @@ pub(crate) use describe::destination;
 /// the tables.
 ///
 /// # Errors
-/// `InvalidArgumentException` for what is not served, and for what does not go together.
+/// `InvalidArgumentException` for what is not served. What the delivery refuses it says itself.
 pub(crate) fn of(
     destination: &Destination,
     source: DeliverySource,
     tables: &[Table],
 ) -> Result<DeliverySettings, Error> {
-    let settings = match destination {
-        Destination::ExtendedS3(s3) => extended(s3, source, tables)?,
-        Destination::HttpEndpoint(http) => endpoint::settings(http, source)?,
+    match destination {
+        Destination::ExtendedS3(s3) => extended(s3, source, tables),
+        Destination::HttpEndpoint(http) => endpoint::settings(http, source),
         Destination::OpenSearch(cluster) | Destination::Elasticsearch(cluster) => {
-            cluster::settings(cluster, source)?
+            cluster::settings(cluster, source)
         }
-    };
-    settings.check().map_err(|error| service_error(&error))?;
-    Ok(settings)
+    }
 }
 
 /// Whether objects are written by values in their records.

@@ -86,6 +86,9 @@ pub(super) const DOCUMENTATION: &str = r#"# Buckets: where delivery streams may 
 # secret_file    a file with the secret; or
 # secret_env     an environment variable with the secret.
 #
+# At its start the server finds out whether a store refuses to write over an object that is there, by
+# objects below `.afflux-probe/` that it removes: `afflux delivery describe` tells the answer.
+#
 #[[buckets]]
 #name = "lake"
 #endpoint = "https://s3.eu-central-1.amazonaws.com"

@@ -92,8 +92,10 @@ section! {
 section! {
     /// Delivery streams.
     "delivery" => Delivery, DeliveryLayer {
-        /// Bytes of records that wait in memory to become objects, over all delivery streams.
-        /// What has no room waits in files below `data_dir`, which costs a write more.
+        /// Bytes of memory over all delivery streams: one half for records that wait to become objects, the
+        /// other for objects and requests on their way to stores and endpoints. Records that have no room wait
+        /// in files below `data_dir`, which costs a write more; objects wait for others to be written, and one
+        /// that is larger than its half goes alone.
         memory_bytes: u64 = 256 * MIB, in MIB..=64 * KIB * MIB;
     }
 }

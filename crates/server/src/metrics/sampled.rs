@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use afflux_deliver::{DeliveryDescription, DeliverySettings, DeliveryStatus, Receiver};
+use afflux_deliver::{
+    BucketReport, DeliveryDescription, DeliverySettings, DeliveryStatus, Receiver,
+};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -26,6 +28,8 @@ pub(crate) struct Sample {
     pub(crate) stopped_shards: u64,
     pub(crate) archives: Vec<ArchiveSample>,
     pub(crate) deliveries: Vec<DeliveryDescription>,
+    /// Those in object stores.
+    pub(crate) buckets: Vec<BucketReport>,
 }
 
 /// How far one archive has come.
@@ -123,7 +127,7 @@ impl<F: Fn() -> Sample + Send + Sync + 'static> Collector for Sampled<F> {
             put(&mut encoder, name, help, &ConstGauge::new(value))?;
         }
         put_archives(&mut encoder, &sample.archives)?;
-        put_deliveries(&mut encoder, &sample.deliveries)
+        put_deliveries(&mut encoder, &sample)
     }
 }
 
@@ -164,11 +168,31 @@ const DESTINATIONS: [Destination; 3] = [
     }),
 ];
 
+/// One for each bucket, with what is known of it as a label.
+fn put_buckets(encoder: &mut DescriptorEncoder<'_>, buckets: &[BucketReport]) -> fmt::Result {
+    if buckets.is_empty() {
+        return Ok(());
+    }
+    let one = ConstGauge::new(1_i64);
+    let help = "What the store of a bucket does with writes that must not replace an object";
+    let mut family = encoder.encode_descriptor("delivery_bucket", help, None, one.metric_type())?;
+    for bucket in buckets {
+        let labels = [
+            ("bucket", bucket.name.as_str()),
+            ("state", bucket.state.name()),
+        ];
+        one.encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
 /// Under the names that Firehose's metrics have, as far as there are such.
-fn put_deliveries(
-    encoder: &mut DescriptorEncoder<'_>,
-    deliveries: &[DeliveryDescription],
-) -> fmt::Result {
+fn put_deliveries(encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
+    let Sample {
+        deliveries,
+        buckets,
+        ..
+    } = sample;
     type Count = fn(&DeliveryStatus) -> u64;
     let freshness = |status: &DeliveryStatus| {
         ConstGauge::new(Duration::from_millis(status.millis_behind).as_secs_f64())
@@ -219,7 +243,8 @@ fn put_deliveries(
         deliveries,
         |_| true,
         failing,
-    )
+    )?;
+    put_buckets(encoder, buckets)
 }
 
 /// A metric of each delivery stream that is meant.

@@ -46,7 +46,8 @@ pub(crate) struct Framed {
 /// A record that nobody takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GivenUp {
-    pub(crate) record: Framed,
+    /// Its place in the file.
+    pub(crate) ordinal: usize,
     pub(crate) refusal: Arc<Refusal>,
     /// How often it was sent.
     pub(crate) attempts: u32,
@@ -60,6 +61,12 @@ pub(crate) fn records(frames: Bytes) -> impl Iterator<Item = Framed> {
         arrival,
         data,
     })
+}
+
+/// Those records of a file that stand at `ordinals`, which are in their order.
+pub(super) fn pick(frames: Bytes, ordinals: &[usize]) -> Vec<Framed> {
+    let is_wanted = |record: &Framed| ordinals.binary_search(&record.ordinal).is_ok();
+    records(frames).filter(is_wanted).collect()
 }
 
 impl Request {
@@ -86,8 +93,8 @@ impl Request {
         }
     }
 
-    /// The records of a file that can be sent, and those that cannot.
-    pub(super) fn sort(&self, frames: Bytes) -> (Vec<Framed>, Vec<GivenUp>) {
+    /// Where the records of a file are that can be sent, and those that cannot.
+    pub(super) fn sort(&self, frames: Bytes) -> (Vec<usize>, Vec<GivenUp>) {
         let (mut good, mut given_up) = (Vec::new(), Vec::new());
         for record in records(frames) {
             let checked = match &self.receiver {
@@ -95,9 +102,9 @@ impl Request {
                 Receiver::OpenSearch(_) => opensearch::check(&record),
             };
             match checked {
-                Ok(()) => good.push(record),
+                Ok(()) => good.push(record.ordinal),
                 Err(refusal) => given_up.push(GivenUp {
-                    record,
+                    ordinal: record.ordinal,
                     refusal: Arc::new(refusal),
                     attempts: 0,
                 }),
@@ -114,11 +121,11 @@ impl Request {
         }
     }
 
-    /// The lines of the error object, for records that were given up at `now`.
-    pub(crate) fn lines(&self, given_up: &[GivenUp], now: ServerTime) -> Vec<u8> {
+    /// The lines of the error object, for records of a file that were given up at `now`, in their order.
+    pub(crate) fn lines(&self, frames: Bytes, given_up: &[GivenUp], now: ServerTime) -> Vec<u8> {
         let mut lines = Vec::new();
-        for one in given_up {
-            let framed = &one.record;
+        let ordinals: Vec<usize> = given_up.iter().map(|one| one.ordinal).collect();
+        for (framed, one) in pick(frames, &ordinals).iter().zip(given_up) {
             let failed = Failed {
                 record: record(framed.arrival, framed.data.clone()),
                 output: self.receiver.error_output(),

@@ -4,21 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_types::{Clock, Error, Result};
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::refusal::{Outcome, Refusal};
-use super::request::{Framed, GivenUp, Request};
+use super::request::{GivenUp, Request, pick};
 use super::{Endpoints, Waits};
 use crate::blocking::blocking;
 use crate::delivery::follow::ended;
 use crate::delivery::publish::read;
+use crate::delivery::room::{Reserved, Room};
 use crate::delivery::spool::{Intent, Planned, Spool};
 use crate::delivery::status::Status;
 use crate::follow::wait;
 
-/// Requests that are sent at a time: each has all of its records in memory.
+/// Requests that are sent at a time.
 const REQUESTS: usize = 2;
+/// A request in memory is so many times as large as its records: they, their body, and its compressed form.
+const COPIES: u64 = 3;
 
 /// Sends the requests of a delivery stream.
 #[derive(Clone, Debug)]
@@ -26,14 +30,24 @@ pub(crate) struct Sender {
     pub(crate) endpoints: Endpoints,
     /// The ARN of the delivery stream.
     pub(crate) source: String,
+    pub(crate) room: Room,
     pub(crate) clock: Clock,
     pub(crate) status: Arc<Status>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
+/// A request whose records are in a file of the spool; between two attempts none of them is in memory.
+#[derive(Clone)]
+struct Job {
+    spool: Spool,
+    object: Arc<Planned>,
+    request: Arc<Request>,
+}
+
 /// Records that are sent together.
 struct Part {
-    records: Vec<Framed>,
+    /// Their places in the file, in their order.
+    ordinals: Vec<usize>,
     /// How often they were sent.
     attempts: u32,
 }
@@ -62,17 +76,22 @@ impl Sender {
             while sending.len() < REQUESTS
                 && let Some((index, request, object)) = requests.next()
             {
-                let (sender, spool) = (self.clone(), spool.clone());
                 let form = (request.compression, request.object_id);
+                let sender = self.clone();
+                let job = Job {
+                    spool: spool.clone(),
+                    object: Arc::new(object),
+                    request: Arc::new(request),
+                };
                 sending.spawn(async move {
-                    let given_up = sender.deliver(spool, object, request).await?;
+                    let given_up = sender.deliver(&job).await?;
                     Ok(given_up.map(|given_up| (index, form, given_up)))
                 });
             }
             let Some(sent) = sending.join_next().await else {
                 return Ok(intent);
             };
-            if let Some((index, form, (lines, count))) = ended(sent)? {
+            if let Some((index, form, (lines, count, _room))) = ended(sent)? {
                 let spool = spool.clone();
                 intent = blocking("give up a request", move || {
                     let totals = &mut intent.totals;
@@ -86,55 +105,66 @@ impl Sender {
         }
     }
 
-    /// Sends a request with the records of its file; gives the lines of its error object, and how many they
-    /// are, if some are given up.
-    async fn deliver(
-        &self,
-        spool: Spool,
-        object: Planned,
-        request: Request,
-    ) -> Result<Option<(Vec<u8>, u64)>> {
-        let sorted = blocking("read a request", move || {
-            let frames = read(&spool, &object)?;
-            let (records, given_up) = request.sort(frames.into());
-            Ok((Arc::new(request), records, given_up))
-        });
-        let (request, records, mut given_up) = sorted.await?;
-        if !records.is_empty() {
-            self.send(&request, records, &mut given_up).await?;
+    /// Sends a request with the records of its file; gives the lines of its error object, how many they are, and
+    /// their room, if some are given up.
+    async fn deliver(&self, job: &Job) -> Result<Option<(Vec<u8>, u64, Reserved)>> {
+        let (ordinals, mut given_up) = self
+            .with_records(job, |request, frames| request.sort(frames))
+            .await?
+            .0;
+        if !ordinals.is_empty() {
+            self.send(job, ordinals, &mut given_up).await?;
         }
         if given_up.is_empty() {
             return Ok(None);
         }
         let now = self.clock.wall();
-        let lines = blocking("give up a request", move || {
-            given_up.sort_by_key(|one| one.record.ordinal);
-            let count = u64::try_from(given_up.len()).unwrap_or(u64::MAX);
-            Ok((request.lines(&given_up, now), count))
+        given_up.sort_by_key(|one| one.ordinal);
+        let count = u64::try_from(given_up.len()).unwrap_or(u64::MAX);
+        let (lines, room) = self
+            .with_records(job, move |request, frames| {
+                request.lines(frames, &given_up, now)
+            })
+            .await?;
+        Ok(Some((lines, count, room)))
+    }
+
+    /// Makes something of the records of a request, with the room that it has then.
+    async fn with_records<T: Send + 'static>(
+        &self,
+        job: &Job,
+        make: impl FnOnce(&Request, Bytes) -> T + Send + 'static,
+    ) -> Result<(T, Reserved)> {
+        let room = self.room.take(job.object.bytes.saturating_mul(COPIES));
+        let (room, job) = (room.await, job.clone());
+        let made = blocking("read a request", move || {
+            let frames = read(&job.spool, &job.object)?;
+            Ok(make(&job.request, frames.into()))
         });
-        lines.await.map(Some)
+        Ok((made.await?, room))
     }
 
     /// Sends records, again and again, until each is taken or given up.
     async fn send(
         &self,
-        request: &Arc<Request>,
-        records: Vec<Framed>,
+        job: &Job,
+        ordinals: Vec<usize>,
         given_up: &mut Vec<GivenUp>,
     ) -> Result<()> {
+        let request = &*job.request;
         let mut tries = Tries {
             window: request.receiver.retry(),
             waits: Waits::new(),
             first_failure: None,
         };
         let mut parts = vec![Part {
-            records,
+            ordinals,
             attempts: 0,
         }];
         while let Some(part) = parts.pop() {
-            let (outcome, part) = self.attempt(request, part).await?;
+            let (outcome, part) = self.attempt(job, part).await?;
             let left = match outcome {
-                Outcome::TooLarge(_) if part.records.len() > 1 => {
+                Outcome::TooLarge(_) if part.ordinals.len() > 1 => {
                     parts.extend(part.halves());
                     continue;
                 }
@@ -155,8 +185,8 @@ impl Sender {
                     if wait(pause, &mut stop).await {
                         return Err(error);
                     }
-                    let records = again.into_iter().map(|one| one.record).collect();
-                    parts.push(Part { records, attempts });
+                    let ordinals = again.into_iter().map(|one| one.ordinal).collect();
+                    parts.push(Part { ordinals, attempts });
                 }
             }
         }
@@ -164,18 +194,16 @@ impl Sender {
     }
 
     /// Sends records once.
-    async fn attempt(&self, request: &Arc<Request>, mut part: Part) -> Result<(Outcome, Part)> {
+    async fn attempt(&self, job: &Job, mut part: Part) -> Result<(Outcome, Part)> {
         part.attempts = part.attempts.saturating_add(1);
-        let written = {
-            let request = Arc::clone(request);
-            blocking("write a request", move || {
-                Ok((request.body(&part.records), part))
+        let ((body, part), _room) = self
+            .with_records(job, move |request, frames| {
+                (request.body(&pick(frames, &part.ordinals)), part)
             })
-        };
-        let (body, part) = written.await?;
+            .await?;
         let body = body.map_err(|error| Error::internal("write a request").with_source(error))?;
         let (endpoints, source) = (&self.endpoints, &self.source);
-        let sent = endpoints.send(request, source, body, part.records.len());
+        let sent = endpoints.send(&job.request, source, body, part.ordinals.len());
         Ok((sent.await?, part))
     }
 
@@ -196,30 +224,30 @@ impl Part {
     /// Both halves, of which the first is sent first.
     fn halves(mut self) -> [Self; 2] {
         let attempts = self.attempts;
-        let records = self.records.split_off(self.records.len() / 2);
-        [Self { records, attempts }, self]
+        let ordinals = self.ordinals.split_off(self.ordinals.len() / 2);
+        [Self { ordinals, attempts }, self]
     }
 
     /// What was not taken.
     fn left(self, outcome: Outcome) -> Vec<GivenUp> {
         let attempts = self.attempts;
-        let of = |(record, refusal)| GivenUp {
-            record,
+        let of = |(ordinal, refusal)| GivenUp {
+            ordinal,
             refusal,
             attempts,
         };
-        let records = self.records.into_iter();
+        let ordinals = self.ordinals.into_iter();
         match outcome {
             Outcome::Taken => Vec::new(),
             Outcome::Refused(refusal) | Outcome::TooLarge(refusal) => {
                 let refusal = Arc::new(refusal);
-                let refused = records.map(|record| (record, Arc::clone(&refusal)));
+                let refused = ordinals.map(|ordinal| (ordinal, Arc::clone(&refusal)));
                 refused.map(of).collect()
             }
             Outcome::Each(refusals) => {
-                let refused = records.zip(refusals);
+                let refused = ordinals.zip(refusals);
                 let refused =
-                    refused.filter_map(|(record, refusal)| Some((record, Arc::new(refusal?))));
+                    refused.filter_map(|(ordinal, refusal)| Some((ordinal, Arc::new(refusal?))));
                 refused.map(of).collect()
             }
         }

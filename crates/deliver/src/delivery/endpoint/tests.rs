@@ -1,7 +1,9 @@
 use afflux_transform::{BULK_DOCUMENTS_MAX, Compression, IndexSettings};
 use afflux_types::ServerTime;
+use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::request::pick;
 use super::*;
 use crate::delivery::frames::frame;
 
@@ -37,9 +39,9 @@ fn frames() -> Vec<u8> {
 #[test]
 fn a_body_has_the_records_of_the_file() {
     let request = request(Receiver::Http(endpoint(ContentEncoding::Identity)));
-    let (records, given_up) = request.sort(frames().into());
+    let (ordinals, given_up) = request.sort(frames().into());
     assert_eq!(given_up, []);
-    let body = request.body(&records).unwrap();
+    let body = request.body(&pick(frames().into(), &ordinals)).unwrap();
     assert_eq!(
         serde_json::from_slice::<Value>(&body).unwrap(),
         json!({
@@ -80,12 +82,15 @@ fn records_that_were_given_up_are_lines() {
     });
     let now = ServerTime::from_millis(1_789_014_250_000);
     let given_up = records(frames().into()).map(|record| GivenUp {
-        record,
+        ordinal: record.ordinal,
         refusal: Arc::clone(&refusal),
         attempts: 3,
     });
     let given_up: Vec<_> = given_up.collect();
-    let lines = |receiver| String::from_utf8(request(receiver).lines(&given_up, now)).unwrap();
+    let lines = |receiver| {
+        let lines = request(receiver).lines(frames().into(), &given_up, now);
+        String::from_utf8(lines).unwrap()
+    };
     let of_endpoint = lines(Receiver::Http(endpoint(ContentEncoding::Identity)));
     assert_eq!(of_endpoint.lines().count(), 3);
     let line = "{\"rawData\":\"b25l\",\"errorCode\":\"HttpEndpoint.RequestTimeout\",\"errorMessage\":\"late\",\
@@ -108,8 +113,10 @@ fn a_cluster_gets_documents_and_what_is_none_is_given_up() {
         frame(arrival, b"{}{}"),
         frame(arrival, b"{}"),
     ];
-    let (records, given_up) = request.sort(frames.concat().into());
-    let body = String::from_utf8(request.body(&records).unwrap()).unwrap();
+    let frames = Bytes::from(frames.concat());
+    let (ordinals, given_up) = request.sort(frames.clone());
+    let body = request.body(&pick(frames, &ordinals)).unwrap();
+    let body = String::from_utf8(body).unwrap();
     let action =
         |ordinal| format!(r#"{{"index":{{"_index":"clicks-2026-09-10","_id":"{ID}-{ordinal}"}}}}"#);
     let lines: Vec<&str> = body.lines().collect();
@@ -117,7 +124,7 @@ fn a_cluster_gets_documents_and_what_is_none_is_given_up() {
     let [none] = &given_up[..] else {
         panic!("{given_up:?}")
     };
-    assert_eq!((none.record.ordinal, none.attempts), (1, 0));
+    assert_eq!((none.ordinal, none.attempts), (1, 0));
     assert_eq!(none.refusal.message, "the record is not one JSON object");
     assert!(none.refusal.is_final);
 }

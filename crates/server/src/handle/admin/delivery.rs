@@ -3,7 +3,8 @@
 use afflux_deliver::{DeliveryDescription, DeliverySettings, DeliverySource};
 use afflux_types::{DeliveryName, Error, Result, StreamName};
 use afflux_wire::message::{
-    Answer, Delivery, DeliveryList, DeliveryRef, Done, ListDeliveries, NewDelivery, PauseDelivery,
+    Answer, Delivery, DeliveryBucket, DeliveryList, DeliveryRef, Done, ListDeliveries, NewDelivery,
+    PauseDelivery,
 };
 
 use crate::config::Right;
@@ -92,6 +93,11 @@ impl Admin<'_> {
 fn described(delivery: &DeliveryDescription) -> Result<Delivery> {
     let status = &delivery.status;
     let last_object = status.last_object.as_ref();
+    let buckets = delivery.buckets.iter().map(|bucket| DeliveryBucket {
+        bucket: bucket.name.clone(),
+        state: bucket.state.name().to_owned(),
+        meaning: bucket.state.to_string(),
+    });
     Ok(Delivery {
         delivery: delivery.name.to_string(),
         settings: delivery.settings.to_json()?,
@@ -108,5 +114,6 @@ fn described(delivery: &DeliveryDescription) -> Result<Delivery> {
             .map(|object| object.key.clone())
             .unwrap_or_default(),
         last_error: status.last_error.clone().unwrap_or_default(),
+        buckets: buckets.collect(),
     })
 }
