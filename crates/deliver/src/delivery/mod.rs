@@ -1,4 +1,5 @@
-//! Delivery streams: records from a stream, through processors, into objects, each exactly once.
+//! Delivery streams: records from a stream, through processors, into objects, each exactly once; and
+//! fragments of video, as they are, see [`video`].
 //!
 //! ```text
 //!  engine ──one reader a shard──► follow ──blocking threads──► work ──► batch ──► spool
@@ -39,6 +40,7 @@ mod stores;
 mod taken;
 mod transformer;
 mod unique;
+mod video;
 mod work;
 
 pub use deliveries::Deliveries;

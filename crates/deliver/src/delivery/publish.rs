@@ -2,7 +2,7 @@
 //!
 //! A name is used for one object only, ever, and the bytes of an object are in the spool before its
 //! first attempt. So an attempt whose answer was lost may be made again: it finds the object, or writes
-//! the same bytes once more.
+//! the same bytes once more. Playlists are replaced, by bytes that are in the spool just so.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
@@ -73,7 +73,7 @@ pub(crate) fn place(spool: &Spool, root: &Path, object: &Planned) -> fault::Resu
         };
     }
     spool.make_dirs(root, parent)?;
-    if len(&to)?.is_some() {
+    if !object.is_playlist() && len(&to)?.is_some() {
         // It was copied by an attempt that did not live to remove the file here.
         if !is_same(fs, &from, &to)? {
             return Err(Fault::InTheWay { path: to });
@@ -142,7 +142,7 @@ pub(super) fn read(spool: &Spool, object: &Planned) -> fault::Result<Vec<u8>> {
     }
 }
 
-/// Writes an object into a bucket, unless it is there.
+/// Writes an object into a bucket, unless it is there; a playlist in any case.
 async fn upload(store: &dyn ObjectStore, object: &Planned, bytes: Vec<u8>) -> Result<()> {
     let key = Key::parse(&object.key).map_err(|error| {
         Error::invalid(format!("{:?} cannot be the name of an object", object.key))
@@ -160,13 +160,18 @@ async fn upload(store: &dyn ObjectStore, object: &Planned, bytes: Vec<u8>) -> Re
             AttributeValue::from(encoding.clone()),
         )
     });
-    let attributes: Attributes = encoding.collect();
+    let media_type = object.holding.media_type().into_iter();
+    let media_type = media_type.map(|kind| (Attribute::ContentType, AttributeValue::from(kind)));
+    let attributes: Attributes = encoding.chain(media_type).collect();
     let options = |mode| PutOptions {
         attributes: attributes.clone(),
         ..PutOptions::from(mode)
     };
-    let created = options(PutMode::Create);
-    let written = store.put_opts(&key, payload.clone(), created).await;
+    let mode = match object.is_playlist() {
+        true => PutMode::Overwrite,
+        false => PutMode::Create,
+    };
+    let written = store.put_opts(&key, payload.clone(), options(mode)).await;
     match written {
         Ok(_) => Ok(()),
         Err(object_store::Error::AlreadyExists { .. }) => {

@@ -39,7 +39,7 @@ pub(crate) struct Bucket {
 #[derive(Debug, Default)]
 struct State {
     objects: BTreeMap<String, Bytes>,
-    /// Objects whose bytes were replaced by others.
+    /// Objects, but for playlists, whose bytes were replaced by others.
     changed: Vec<String>,
     moods: VecDeque<Mood>,
     /// Of all requests, until told otherwise.
@@ -149,7 +149,7 @@ impl Bucket {
             return Ok(status(StatusCode::PRECONDITION_FAILED));
         }
         let before = state.objects.insert(key.to_owned(), body.clone());
-        if before.is_some_and(|before| before != body) {
+        if before.is_some_and(|before| before != body) && !key.ends_with(".m3u8") {
             state.changed.push(key.to_owned());
         }
         match mood {
