@@ -307,13 +307,13 @@ impl Inner {
 
     /// Checks settings against what is there.
     async fn check(&self, settings: &DeliverySettings) -> Result<()> {
-        settings.check()?;
         if let DeliverySource::Stream { name, .. } = &settings.source
             && let Ok(stream) = self.engine.describe_stream(&StreamName::new(name)?)
             && stream.kind == StreamKind::Video
         {
             settings.check_video()?;
         }
+        settings.check()?;
         if let Some(transformer) = transformer::settings(settings) {
             self.options.functions.find(&transformer.arn)?;
         }
