@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use afflux_testkit::video::Camera;
 use afflux_testkit::wait;
 use serde_json::{Value, json};
 
@@ -222,6 +223,41 @@ fn what_is_known_of_a_bucket_is_told() {
     assert!(metrics.contains(metric), "{metrics}");
     let list = world.ok(&["delivery", "list"]);
     assert!(list.contains("bucket cloud: unreachable"), "{list}");
+}
+
+#[test]
+fn video_is_delivered_as_files_with_a_playlist() {
+    let world = World::start();
+    world.ok(&["video", "create", "cam"]);
+    let film = Camera::short(4).film();
+    world
+        .afflux
+        .run_with(&["video", "put", "cam", "-"], &film)
+        .ok();
+    let directory = world.file("video");
+    std::fs::create_dir(&directory).unwrap();
+    let to = directory.to_str().unwrap();
+    let create = ["delivery", "create", "door", "--stream", "cam", "--to", to];
+    for more in [["--compression", "gzip"], ["--partition-by", "{a: .a}"]] {
+        let refused = world.afflux.run(&[&create[..], &more].concat());
+        let said = refused.fails(1);
+        assert!(said.contains("video is delivered as it is"), "{said}");
+    }
+    world.ok(&[&create[..], &["--interval", "0", "--prefix", "door/"]].concat());
+    let list = ["video", "list", "cam", "--output", "json"];
+    let fragments = world.afflux.run(&list).json();
+    let fragments = u64::try_from(fragments.as_array().unwrap().len()).unwrap();
+    until_delivered(&world, "door", fragments);
+    let described = described(&world, "door");
+    let last = described["last_object"].as_str().unwrap();
+    let (hour, last) = last.rsplit_once('/').unwrap();
+    assert!(last.starts_with("door-1-") && last.ends_with(".mp4"));
+    assert!(hour.starts_with("door/2"), "{hour}");
+    let names = std::fs::read_dir(directory.join(hour)).unwrap();
+    let names = names.map(|entry| entry.unwrap().path());
+    let mut lists = names.filter(|path| path.extension().is_some_and(|end| end == "m3u8"));
+    let has_last = |list: PathBuf| std::fs::read_to_string(list).unwrap().contains(last);
+    assert!(lists.any(has_last));
 }
 
 #[test]

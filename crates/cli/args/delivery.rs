@@ -28,12 +28,12 @@ pub(crate) enum Delivery {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'\n  afflux delivery create search --stream orders --to /srv/failed \\\n    --opensearch-url https://search.example.com:9200 --index orders --rotation day\n  afflux delivery create table --stream orders --to /srv/table --size-mib 64 --parquet-schema orders.json"
+    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'\n  afflux delivery create search --stream orders --to /srv/failed \\\n    --opensearch-url https://search.example.com:9200 --index orders --rotation day\n  afflux delivery create table --stream orders --to /srv/table --size-mib 64 --parquet-schema orders.json\n  afflux delivery create door --stream front-door --to /srv/video --interval 60"
 )]
 pub(crate) struct DeliveryCreate {
     /// The delivery stream's name.
     pub(crate) name: String,
-    /// The stream whose records are delivered; without, those that are put into the delivery stream.
+    /// The stream whose records or video are delivered; without, what is put into the delivery stream.
     #[arg(long, value_name = "STREAM")]
     pub(crate) stream: Option<String>,
     /// Where in the stream to begin: trim-horizon, latest, or a time.

@@ -66,9 +66,9 @@ pub(crate) enum Command {
     /// Archive streams to directories.
     #[command(subcommand)]
     Archive(Archive),
-    /// Deliver records as objects to directories and buckets.
+    /// Deliver records and video to directories, buckets and search clusters.
     #[command(subcommand)]
-    Delivery(Delivery),
+    Delivery(Box<Delivery>),
     /// Print the environment that points the AWS CLI and SDKs at this server.
     AwsEnv(AwsEnv),
     /// Verify every checksum and index of a data directory.

@@ -1,4 +1,4 @@
-//! `afflux delivery`: records as objects in directories and buckets.
+//! `afflux delivery`: records and video as objects in directories and buckets.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use afflux_deliver::{
 };
 use afflux_transform::{Conversion, IndexSettings, ParquetCompression, Processor, Rotation};
 use afflux_types::{DeliveryName, ServerTime};
-use afflux_wire::message::{Delivery as Described, DeliveryBucket, NewDelivery};
+use afflux_wire::message::{Delivery as Described, DeliveryBucket, NewDelivery, StreamKind};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
@@ -49,10 +49,19 @@ async fn create(args: DeliveryCreate) -> Result<ExitCode> {
     let Some(place) = place else {
         bail!("say where objects go: --to DIRECTORY or --bucket NAME");
     };
-    let mut settings = DeliverySettings::new(source, ObjectSettings::new(place));
-    settings.processors = vec![Processor::AppendDelimiter(b"\n".to_vec())];
-    apply(&args.objects, &mut settings)?;
     let client = connect(&args.connection).await?;
+    let is_video = match &source {
+        DeliverySource::Stream { name, .. } => {
+            let stream = client.describe_stream(&usage(name.parse())?).await?;
+            stream.kind() == StreamKind::Video
+        }
+        DeliverySource::Direct => false,
+    };
+    let mut settings = DeliverySettings::new(source, ObjectSettings::new(place));
+    if !is_video {
+        settings.processors = vec![Processor::AppendDelimiter(b"\n".to_vec())];
+    }
+    apply(&args.objects, &mut settings)?;
     let request = NewDelivery {
         delivery: name.to_string(),
         settings: settings.to_json()?,

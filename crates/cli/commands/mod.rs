@@ -44,7 +44,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             Command::Consumer(args) => consumer::run(args).await,
             Command::Video(args) => video::run(args).await,
             Command::Archive(args) => archive::run(args).await,
-            Command::Delivery(args) => delivery::run(args).await,
+            Command::Delivery(args) => delivery::run(*args).await,
             Command::AwsEnv(_) | Command::Check(_) | Command::Bench(_) => {
                 unreachable!("handled above")
             }

@@ -23,6 +23,7 @@ mod entries;
 mod fault;
 mod follow;
 mod fs;
+mod inits;
 mod json;
 mod manifest;
 mod names;

@@ -32,7 +32,9 @@ pub use convert::{
 };
 pub use encode::{Compression, Encoder};
 pub use failed::{ErrorOutput, Failed, failed_line};
-pub use name::{Delivery, check_extension, object_id, object_name, time_zone};
+pub use name::{
+    Delivery, check_extension, hour_name, hour_start, object_id, object_name, time_zone,
+};
 pub use prefix::{Partitioning, Prefix, Values};
 pub use record::{Origin, PartitionKeys, Record};
 pub use steps::{Processor, RecordFormat, Steps, SubRecords};

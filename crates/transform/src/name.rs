@@ -33,6 +33,22 @@ pub fn object_name(
     format!("{name}-{version}-{time}-{id}{extension}")
 }
 
+/// The name, behind its prefix, of what a delivery stream has of the hour of `arrival`: `<name>-<hour>`.
+#[must_use]
+pub fn hour_name(delivery: &str, arrival: ServerTime, zone: &TimeZone) -> String {
+    let hour = local(arrival, zone).strftime("%Y-%m-%d-%H");
+    format!("{delivery}-{hour}")
+}
+
+/// When the hour of `arrival` began, by the clock on a wall in the zone.
+#[must_use]
+pub fn hour_start(arrival: ServerTime, zone: &TimeZone) -> ServerTime {
+    let time = local(arrival, zone);
+    let seconds = i64::from(time.minute()) * 60 + i64::from(time.second());
+    let millis = seconds * 1_000 + i64::from(time.millisecond());
+    ServerTime::from_millis(arrival.as_millis().saturating_sub(millis))
+}
+
 /// What the names of all objects of a delivery stream have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {
@@ -126,6 +142,16 @@ mod tests {
         let tokyo = time_zone("Asia/Tokyo").unwrap();
         let name = object_name(&DELIVERY, time, &tokyo, id);
         assert!(name.contains("-2019-08-10-08-55-09-"), "{name}");
+    }
+
+    #[test]
+    fn an_hour_begins_and_is_named_by_the_clock_on_the_wall() {
+        let time: ServerTime = "2019-08-09T23:55:09.125Z".parse().unwrap();
+        let start = |zone: &str| hour_start(time, &time_zone(zone).unwrap()).to_string();
+        assert_eq!(start("UTC"), "2019-08-09T23:00:00.000Z");
+        assert_eq!(start("Asia/Calcutta"), "2019-08-09T23:30:00.000Z");
+        let name = hour_name("cam", time, &time_zone("Asia/Calcutta").unwrap());
+        assert_eq!(name, "cam-2019-08-10-05");
     }
 
     #[test]

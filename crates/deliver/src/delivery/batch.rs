@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use afflux_transform::{Compression, ErrorOutput, PartitionKeys};
 use afflux_types::ServerTime;
+use bytes::Bytes;
 
 use super::spool::{Output, PartFile, Spool};
 use crate::fault::Result;
+use crate::write::KEY_FRAME_WAIT;
 
 /// Groups beyond which a batch ends; AWS calls them active partitions.
 const GROUPS_MAX: usize = 500;
@@ -25,6 +27,8 @@ const FULL_MAX: usize = 64;
 /// Bytes that a batch has at most before it ends.
 const BYTES_MAX: u64 = 1 << 30;
 
+/// Bytes of video that are taken into memory before it is looked how much there is.
+const PIECE_BYTES: usize = 1 << 20;
 /// Bytes that a batch may hold whatever the others do.
 const HELD_MIN: usize = 64 << 10;
 
@@ -76,6 +80,8 @@ pub(crate) enum Group {
     Failed(ErrorOutput),
     /// Those of what came from the source.
     Backup,
+    /// Those of fragments.
+    Video,
 }
 
 /// When a batch ends and its objects are complete.
@@ -183,8 +189,49 @@ impl Batch {
         let object_bytes = match group {
             Group::Backup => self.bounds.backup_bytes,
             Group::Output(_) | Group::Failed(_) => self.bounds.object_bytes,
+            // Whose objects end where a key frame follows: see `end_video`.
+            Group::Video => u64::MAX,
         };
-        let part = match self.growing.get_mut(&group) {
+        let (bytes, records) = self.grow(&group, arrival, keys, data);
+        let is_complete = bytes >= object_bytes || records >= self.bounds.object_records;
+        if is_complete && let Some(full) = self.growing.remove_entry(&group) {
+            self.full.push(full);
+        }
+        if self.memory.is_short(self.held) {
+            self.spill(spool)?;
+        }
+        Ok(())
+    }
+
+    /// Puts video behind what its object has; gives what tells that from the others of the batch.
+    pub(crate) fn push_video(
+        &mut self,
+        spool: &Spool,
+        arrival: ServerTime,
+        pieces: &[Bytes],
+    ) -> Result<u32> {
+        let no_keys = PartitionKeys::default();
+        for piece in pieces.iter().flat_map(|piece| piece.chunks(PIECE_BYTES)) {
+            self.push(spool, Group::Video, arrival, &no_keys, piece)?;
+        }
+        Ok(self.growing.get(&Group::Video).map_or(0, Part::index))
+    }
+
+    /// Ends the object of video that grows.
+    pub(crate) fn end_video(&mut self) {
+        let part = self.growing.remove(&Group::Video);
+        self.full.extend(part.map(|part| (Group::Video, part)));
+    }
+
+    /// Puts a record behind those of its group, whatever has room; gives their bytes and their number.
+    fn grow(
+        &mut self,
+        group: &Group,
+        arrival: ServerTime,
+        keys: &PartitionKeys,
+        data: &[u8],
+    ) -> (u64, u32) {
+        let part = match self.growing.get_mut(group) {
             Some(part) => part,
             None => {
                 self.parts += 1;
@@ -198,16 +245,8 @@ impl Batch {
         part.records = part.records.saturating_add(1);
         part.buffer.extend(data);
         self.bytes = self.bytes.saturating_add(len);
-        if (part.bytes >= object_bytes || part.records >= self.bounds.object_records)
-            && let Some(full) = self.growing.remove_entry(&group)
-        {
-            self.full.push(full);
-        }
         self.held += data.len();
-        if self.memory.is_short(self.held) {
-            self.spill(spool)?;
-        }
-        Ok(())
+        (part.bytes, part.records)
     }
 
     /// Moves the larger half of what is in memory to the disk: a few long writes, not many short ones.
@@ -241,14 +280,22 @@ impl Batch {
 
     /// When the batch ends if nothing ends it before, by the clock's elapsed time; none if it is empty.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.opened
-            .map(|opened| opened.saturating_add(self.bounds.wait))
+        let wait = self.bounds.wait;
+        // Video waits a little longer, for the key frame that its next object is to begin with.
+        let more = match self.growing.contains_key(&Group::Video) {
+            true => KEY_FRAME_WAIT.min(wait),
+            false => Duration::ZERO,
+        };
+        let wait = wait.saturating_add(more);
+        self.opened.map(|opened| opened.saturating_add(wait))
     }
 
     /// Whether the batch is to end, as soon as the one before is published.
     pub(crate) fn is_due(&self, now: Duration) -> bool {
         let is_late = self.deadline().is_some_and(|deadline| deadline <= now);
-        is_late || self.is_full() || (!self.bounds.partitioned && !self.full.is_empty())
+        let mut full = self.full.iter();
+        let has_full = full.any(|(group, _)| *group != Group::Video);
+        is_late || self.is_full() || (!self.bounds.partitioned && has_full)
     }
 
     /// Whether the batch must not take more: with what a destination that is slow or down leaves waiting,
@@ -265,6 +312,11 @@ impl Batch {
     /// Bytes that wait, before compression.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// How many objects it has so far.
+    pub(crate) fn parts(&self) -> u32 {
+        self.parts
     }
 
     /// Everything, each group's objects in their order. What is put into the batch later is apart from it.

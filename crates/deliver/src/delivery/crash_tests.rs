@@ -20,18 +20,19 @@ use super::settings::{DeliverySettings, DeliverySource, ObjectSettings, Place, S
 use super::spool::{Intent, Spool};
 use super::state::State;
 use super::taken::Slice;
-use super::work::{Plan, Work};
+use super::video::Film;
+use super::work::{Ending, Plan, Work};
 use crate::fault::Result;
 use crate::fs::sim::{Failure, SimFs};
 use crate::write::Moment;
 use crate::write::script::Script;
 
-const DATA: &str = "/data";
-const OBJECTS: &str = "/objects";
+pub(super) const DATA: &str = "/data";
+pub(super) const OBJECTS: &str = "/objects";
 const START: i64 = 1_795_255_200_000;
 /// So small that every part goes to the disk before it is complete.
-const NO_MEMORY: usize = 1;
-const MEMORY: usize = 1 << 20;
+pub(super) const NO_MEMORY: usize = 1;
+pub(super) const MEMORY: usize = 1 << 20;
 static ATTEMPTS: AtomicU32 = AtomicU32::new(1_000_000_000);
 
 fn scripts() -> Vec<Script> {
@@ -161,7 +162,7 @@ const CASES: [Case; 7] = [
     },
 ];
 
-fn publish(spool: &Spool, state: &mut State, mut intent: Intent) -> Result<()> {
+pub(super) fn publish(spool: &Spool, state: &mut State, mut intent: Intent) -> Result<()> {
     for index in 0..intent.objects.len() {
         let object = &intent.objects[index];
         if let Some(request) = object.request.clone() {
@@ -184,11 +185,14 @@ fn publish(spool: &Spool, state: &mut State, mut intent: Intent) -> Result<()> {
             spool.give_up(&mut intent, index, form, &lines)?;
         }
     }
-    let mut directories = BTreeSet::new();
-    for object in &intent.objects {
-        directories.insert(place(spool, Path::new(OBJECTS), object)?);
+    for are_playlists in [false, true] {
+        let mut directories = BTreeSet::new();
+        let objects = intent.objects.iter();
+        for object in objects.filter(|object| object.is_playlist() == are_playlists) {
+            directories.insert(place(spool, Path::new(OBJECTS), object)?);
+        }
+        sync(&*spool.fs, &directories)?;
     }
-    sync(&*spool.fs, &directories)?;
     // The engine's settings change at once, or not at all.
     *state = state.clone().after(&intent, ServerTime::default());
     spool.forget(&intent)
@@ -201,7 +205,8 @@ fn run(fs: &SimFs, state: &mut State, scripts: &[Script], case: Case) -> Result<
         publish(&spool, state, intent)?;
     }
     let memory = Memory::new(case.memory);
-    let work = Work::new(plan(case), spool.clone(), memory, state);
+    let files = (spool.clone(), Film::open(&spool, state.batches)?);
+    let work = Work::new(plan(case), files, memory, state);
     let mut work = work.unwrap();
     let slices = scripts.iter().flat_map(|script| {
         let slices = script.slices(state.places.next(script.shard));
@@ -210,7 +215,8 @@ fn run(fs: &SimFs, state: &mut State, scripts: &[Script], case: Case) -> Result<
     let mut slices: Vec<(ShardId, _)> = slices.collect();
     slices.sort_by_key(|(shard, _)| shard.get() % 2);
     for (index, (shard, slice)) in slices.iter().enumerate() {
-        work.take_all(Slice::new(*shard, slice.clone()), now())?;
+        let mut slice = Slice::new(*shard, slice.clone());
+        assert_eq!(work.take_all(&mut slice, Ending::Allowed, now())?, None);
         if index % 2 == 1 {
             publish(&spool, state, work.seal().write(ServerTime::default())?)?;
         }
@@ -221,14 +227,14 @@ fn run(fs: &SimFs, state: &mut State, scripts: &[Script], case: Case) -> Result<
     Ok(())
 }
 
-fn now() -> Moment {
+pub(super) fn now() -> Moment {
     Moment {
         elapsed: Duration::ZERO,
         wall: ServerTime::default(),
     }
 }
 
-fn new_disk() -> SimFs {
+pub(super) fn new_disk() -> SimFs {
     let fs = SimFs::new(Path::new(OBJECTS));
     fs.mount(Path::new(DATA));
     fs

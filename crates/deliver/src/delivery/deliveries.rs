@@ -324,6 +324,12 @@ impl Inner {
 
     /// Checks settings against what is there.
     async fn check(&self, settings: &DeliverySettings) -> Result<()> {
+        if let DeliverySource::Stream { name, .. } = &settings.source
+            && let Ok(stream) = self.engine.describe_stream(&StreamName::new(name)?)
+            && stream.kind == StreamKind::Video
+        {
+            settings.check_video()?;
+        }
         settings.check()?;
         if let Some(transformer) = transformer::settings(settings) {
             self.options.functions.find(&transformer.arn)?;
@@ -353,11 +359,6 @@ impl Inner {
             ));
         }
         let stream = self.engine.describe_stream(&name)?;
-        if stream.kind != StreamKind::Records {
-            return Err(Error::invalid(format!(
-                "stream {name} holds video; delivery streams deliver records"
-            )));
-        }
         let from = match from {
             Start::TrimHorizon => From::TrimHorizon,
             Start::Latest => From::Latest,

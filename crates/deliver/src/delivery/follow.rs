@@ -31,10 +31,11 @@ use super::status::Status;
 use super::stores::Stores;
 use super::taken::{Slice, Taken};
 use super::transformer::{Owner, Transformer};
-use super::work::{Plan, Work};
+use super::video::Film;
+use super::work::{Ending, Plan, Stop, Work};
 use crate::blocking::blocking;
 use crate::fault;
-use crate::follow::{BackOff, stopped, wait};
+use crate::follow::{BackOff, find_init, stopped, wait};
 use crate::fs::FileSystem;
 use crate::source::{Feed as _, Happening, Lineage, Source};
 use crate::write::Moment;
@@ -170,7 +171,10 @@ impl<S: Source> Delivery<S> {
             Some(intent) => publish_batch(context, &spool, state, intent).await?,
             None => state,
         };
-        let work = Work::new(plan.clone(), spool.clone(), context.memory.clone(), &state)?;
+        let (opening, batches) = (spool.clone(), state.batches);
+        let film = blocking("open a film", move || Film::open(&opening, batches)).await?;
+        let files = (spool.clone(), film);
+        let work = Work::new(plan.clone(), files, context.memory.clone(), &state)?;
         let heard = (&context.status, &context.stop);
         let transformer = Transformer::open(&context.functions, &context.owner, plan, heard)?;
         let (tell, hear) = mpsc::channel(SLICES);
@@ -260,7 +264,7 @@ impl<S: Source> Delivery<S> {
                     self.slice = Some(slice);
                     return self.change_next().await;
                 }
-                self.on_work(move |work| work.take_all(slice, now)).await
+                self.take_all(slice).await
             }
             Happening::Lagged(to) => {
                 self.work.lock().skip(shard, to);
@@ -274,6 +278,34 @@ impl<S: Source> Delivery<S> {
                 }
                 status.ended(shard);
                 self.start_readers().await
+            }
+        }
+    }
+
+    /// Takes a slice, and ends batches in it where they are to end.
+    async fn take_all(&mut self, mut slice: Slice) -> Result<()> {
+        loop {
+            let (shard, now) = (slice.shard(), self.now());
+            let ending = match self.publishing.is_empty() {
+                true => Ending::Allowed,
+                false => Ending::NotYet,
+            };
+            let (rest, stop) = self
+                .on_work(move |work| {
+                    let stop = work.take_all(&mut slice, ending, now)?;
+                    Ok((slice, stop))
+                })
+                .await?;
+            slice = rest;
+            match stop {
+                None => return Ok(()),
+                Some(Stop::BatchEnds) => self.begin_publishing(),
+                Some(Stop::NeedsInit(at, init)) => {
+                    match find_init(&self.context.source, shard, at, init).await? {
+                        Some(init) => self.on_work(move |work| work.learn_init(init)).await?,
+                        None => self.work.lock().give_up_init(init),
+                    }
+                }
             }
         }
     }
@@ -390,7 +422,7 @@ async fn read<S: Source>(
     }
 }
 
-/// Publishes every object of a complete batch, and notes that.
+/// Publishes every object of a complete batch, then the playlists that name them, and notes that.
 async fn publish_batch<S: Source>(
     context: &Arc<Context<S>>,
     spool: &Spool,
@@ -401,7 +433,9 @@ async fn publish_batch<S: Source>(
     let objects: Vec<_> = intent.objects.iter().filter(is_object).cloned().collect();
     let are_there: BTreeSet<String> = objects.iter().map(|object| object.file.clone()).collect();
     // An endpoint that takes nothing does not hold back what goes elsewhere.
+    let (playlists, objects) = objects.into_iter().partition(Planned::is_playlist);
     publish_objects(context, spool, objects).await?;
+    publish_objects(context, spool, playlists).await?;
     let intent = context.sender().deliver_all(spool, intent).await?;
     let given_up = intent.objects.iter().filter(is_object);
     let given_up = given_up.filter(|object| !are_there.contains(&object.file));

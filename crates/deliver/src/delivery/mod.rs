@@ -1,4 +1,5 @@
-//! Delivery streams: records from a stream, through processors, into objects, each exactly once.
+//! Delivery streams: records from a stream, through processors, into objects, each exactly once; and
+//! fragments of video, as they are, see [`video`].
 //!
 //! ```text
 //!  engine ──one reader a shard──► follow ──blocking threads──► work ──► batch ──► spool
@@ -31,6 +32,7 @@ mod endpoint;
 #[cfg(test)]
 mod fault_tests;
 mod follow;
+mod forms;
 mod frames;
 mod functions;
 mod http;
@@ -48,6 +50,7 @@ mod stores;
 mod taken;
 mod transformer;
 mod unique;
+mod video;
 mod work;
 
 pub use deliveries::Deliveries;

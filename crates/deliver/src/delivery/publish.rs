@@ -2,7 +2,7 @@
 //!
 //! A name is used for one object only, ever, and the bytes of an object are in the spool before its
 //! first attempt. So an attempt whose answer was lost may be made again: it finds the object, or writes
-//! the same bytes once more.
+//! the same bytes once more. Playlists are replaced, by bytes that are in the spool just so.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use afflux_types::{Error, Result};
 use object_store::path::Path as Key;
 use object_store::{
-    Attribute, AttributeValue, Attributes, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+    Attribute, AttributeValue, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
 };
 
 use super::probe::BucketState;
@@ -78,7 +78,7 @@ pub(crate) fn place(spool: &Spool, root: &Path, object: &Planned) -> fault::Resu
         };
     }
     spool.make_dirs(root, parent)?;
-    if len(&to)?.is_some() {
+    if !object.is_playlist() && len(&to)?.is_some() {
         // It was copied by an attempt that did not live to remove the file here.
         if !is_same(fs, &from, &to)? {
             return Err(Fault::InTheWay { path: to });
@@ -154,7 +154,7 @@ pub(super) fn read(spool: &Spool, object: &Planned) -> fault::Result<Vec<u8>> {
     }
 }
 
-/// Writes an object into a bucket, unless it is there.
+/// Writes an object into a bucket, unless it is there; a playlist in any case.
 async fn upload(store: &Store, object: &Planned, bytes: Vec<u8>) -> Result<()> {
     let key = Key::parse(&object.key).map_err(|error| {
         Error::invalid(format!("{:?} cannot be the name of an object", object.key))
@@ -172,14 +172,16 @@ async fn upload(store: &Store, object: &Planned, bytes: Vec<u8>) -> Result<()> {
             AttributeValue::from(encoding.clone()),
         )
     });
-    let attributes: Attributes = encoding.collect();
+    let media_type = object.holding.media_type().into_iter();
+    let media_type = media_type.map(|kind| (Attribute::ContentType, AttributeValue::from(kind)));
     let mode = match store.probed.state() {
         // It writes the same bytes under the same name.
         BucketState::Unconditional => PutMode::Overwrite,
+        _ if object.is_playlist() => PutMode::Overwrite,
         _ => PutMode::Create,
     };
     let options = PutOptions {
-        attributes,
+        attributes: encoding.chain(media_type).collect(),
         ..PutOptions::from(mode)
     };
     match store.objects.put_opts(&key, payload, options).await {

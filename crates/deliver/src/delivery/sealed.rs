@@ -4,52 +4,19 @@ use std::io;
 use std::sync::Arc;
 
 use afflux_transform::{
-    Compression, Converter, Delivery, ErrorOutput, Failed, Misfit, PartitionKeys, Schema, Values,
-    failed_line, object_name,
+    Compression, Converter, ErrorOutput, Failed, Misfit, PartitionKeys, Schema, failed_line,
 };
-use afflux_types::{Result as AffluxResult, ServerTime};
+use afflux_types::ServerTime;
 use bytes::Bytes;
 
 use super::batch::{Batch, Group, Part};
-use super::endpoint::{Receiver, Request};
+use super::endpoint::Request;
+use super::forms::{Facts, Form, Forms};
 use super::frames::{Frames, record};
-use super::settings::{Names, ObjectSettings, Place};
-use super::spool::{Intent, Planned, Spool};
+use super::spool::{Holding, Intent, Planned, Spool};
 use super::state::{DeliveryTotals, Places};
-use super::unique::Unique;
-use super::work::Plan;
-use crate::fault::{Fault, Result};
-
-/// What the names of Parquet files end with, unless the settings say otherwise.
-const PARQUET: &str = ".parquet";
-
-/// How and where a delivery stream's objects are written.
-#[derive(Debug)]
-pub(crate) struct Forms {
-    name: String,
-    id: u64,
-    version: u64,
-    output: Form,
-    backup: Option<Form>,
-    /// Who takes the output instead.
-    receiver: Option<Receiver>,
-    converted: Option<Converted>,
-}
-
-/// What the output is converted to.
-#[derive(Debug)]
-struct Converted {
-    schema: Schema,
-    /// What the names of the files end with.
-    extension: String,
-}
-
-#[derive(Debug)]
-struct Form {
-    place: Place,
-    names: Names,
-    compression: Compression,
-}
+use super::video::Reel;
+use crate::fault::Result;
 
 /// A batch that has ended.
 #[derive(Debug)]
@@ -61,80 +28,8 @@ pub(crate) struct Sealed {
     pub(super) places: Places,
     /// What is known of it already.
     pub(super) totals: DeliveryTotals,
-}
-
-impl Forms {
-    pub(crate) fn of(plan: &Plan) -> AffluxResult<Self> {
-        let settings = &plan.settings;
-        let (mut objects, backup) = (settings.objects.clone(), settings.backup.as_ref());
-        let converted = settings.schema()?.map(|schema| Converted {
-            schema,
-            // What fails is not in such files.
-            extension: objects.extension.take().unwrap_or_else(|| PARQUET.into()),
-        });
-        Ok(Self {
-            name: plan.name.clone(),
-            id: plan.id,
-            version: plan.version,
-            output: Form::of(&objects, settings.partitioned)?,
-            backup: backup.map(|backup| Form::of(backup, false)).transpose()?,
-            receiver: settings.receiver.clone(),
-            converted,
-        })
-    }
-
-    /// The names of what comes out of the processors.
-    pub(crate) fn output(&self) -> &Names {
-        &self.output.names
-    }
-
-    /// The request that a group's part becomes, if it becomes none of the objects.
-    fn request(&self, group: &Group, id: [u8; 16], newest: ServerTime) -> Option<Request> {
-        let receiver = self.receiver.as_ref()?;
-        matches!(group, Group::Output(_))
-            .then(|| Request::new(id, newest, receiver.clone(), self.output.compression))
-    }
-
-    /// The name of an object: the same whenever it is asked for, and no other object's.
-    fn key(&self, form: &Form, group: &Group, part: &Part, unique: &mut Unique) -> Result<String> {
-        let names = &form.names;
-        let (prefix, error) = match group {
-            Group::Output(_) | Group::Backup => (&names.prefix, None),
-            Group::Failed(output) => (&names.error_prefix, Some(*output)),
-        };
-        let id = unique.id();
-        let mut random = || unique.next();
-        let mut values = Values {
-            arrival: part.oldest,
-            zone: &names.zone,
-            random: &mut random,
-            keys: &part.keys,
-            error,
-        };
-        let prefix = prefix.evaluate(&mut values).map_err(|fault| Fault::Name {
-            reason: fault.to_string(),
-        })?;
-        let delivery = Delivery {
-            name: &self.name,
-            version: self.version,
-            extension: match (group, &self.converted) {
-                (Group::Output(_), Some(converted)) => &converted.extension,
-                _ => &names.extension,
-            },
-        };
-        let name = object_name(&delivery, part.oldest, &names.zone, id);
-        Ok(format!("{prefix}{name}"))
-    }
-}
-
-impl Form {
-    fn of(settings: &ObjectSettings, partitioned: bool) -> AffluxResult<Self> {
-        Ok(Self {
-            place: settings.place.clone(),
-            names: Names::of(settings, partitioned)?,
-            compression: settings.compression,
-        })
-    }
+    /// The playlists that have something of it, in their order; the last one goes on.
+    pub(super) reels: Vec<Reel>,
 }
 
 impl Sealed {
@@ -146,6 +41,7 @@ impl Sealed {
             mut batch,
             places,
             totals,
+            reels,
         } = self;
         let newest = batch.newest.unwrap_or_default();
         let mut writing = Writing {
@@ -158,19 +54,25 @@ impl Sealed {
         };
         for (group, part) in batch.take_parts() {
             match (&forms.converted, &group) {
-                (Some(Converted { schema, .. }), Group::Output(_)) => {
+                (Some(converted), Group::Output(_)) => {
                     let mut misfits = Misfits {
                         batch: &mut batch,
                         now,
                         count: 0,
                     };
-                    writing.convert(schema, &group, part, &mut misfits)?;
+                    writing.convert(converted, part, &mut misfits)?;
                 }
                 _ => writing.write(&group, part)?,
             }
         }
         for (group, part) in batch.take_parts() {
             writing.write(&group, part)?;
+        }
+        for (index, reel) in (batch.parts() + 1..).zip(&reels) {
+            writing.write_playlist(index, reel)?;
+        }
+        if let Some(reel) = reels.last() {
+            spool.write_reel(batch.number, reel)?;
         }
         let Writing {
             totals, objects, ..
@@ -204,36 +106,47 @@ impl Writing<'_> {
         let forms = self.forms;
         let form = match (group, &forms.backup) {
             (Group::Backup, Some(backup)) => backup,
+            (Group::Video, _) => &forms.video,
             _ => &forms.output,
         };
-        let mut unique = Unique::new(forms.id, self.batch, part.index());
+        let mut unique = forms.unique(self.batch, part.index());
         let request = forms.request(group, unique.id(), self.newest);
-        let (named, compression) = match &request {
+        let (error, compression) = match (&request, group) {
             // As an object it is one of records that failed.
-            Some(request) => {
-                let output = request.receiver.error_output();
-                (&Group::Failed(output), Compression::None)
-            }
-            None => (group, form.compression),
+            (Some(request), _) => (Some(request.receiver.error_output()), Compression::None),
+            (None, Group::Failed(output)) => (Some(*output), form.compression),
+            (None, _) => (None, form.compression),
         };
-        let key = forms.key(form, named, &part, &mut unique)?;
+        let facts = Facts {
+            oldest: part.oldest,
+            keys: &part.keys,
+            error,
+        };
+        let key = forms.key(form, facts, &mut unique)?;
         let uncompressed_bytes = part.bytes;
         let written = part.write(self.spool, self.batch, (compression, unique.id()))?;
-        self.add(form, key, uncompressed_bytes, written, request);
+        let holding = match group {
+            Group::Video => Holding::Video,
+            Group::Output(_) | Group::Failed(_) | Group::Backup => Holding::Records,
+        };
+        self.add(form, (holding, key), uncompressed_bytes, written, request);
         Ok(())
     }
 
     /// Writes the file that the records of a part are converted to, unless none of them can be.
     fn convert(
         &mut self,
-        schema: &Schema,
-        group: &Group,
+        (schema, form): &(Schema, Form),
         part: Part,
         misfits: &mut Misfits<'_>,
     ) -> Result<()> {
-        let forms = self.forms;
-        let mut unique = Unique::new(forms.id, self.batch, part.index());
-        let key = forms.key(&forms.output, group, &part, &mut unique)?;
+        let facts = Facts {
+            oldest: part.oldest,
+            keys: &part.keys,
+            error: None,
+        };
+        let mut unique = self.forms.unique(self.batch, part.index());
+        let key = self.forms.key(form, facts, &mut unique)?;
         let (uncompressed_bytes, spool) = (part.bytes, self.spool);
         let mut rows = 0;
         let written = part.make(spool, self.batch, |from, output| {
@@ -252,14 +165,15 @@ impl Writing<'_> {
         if rows == 0 {
             return spool.remove(&written.0);
         }
-        self.add(&forms.output, key, uncompressed_bytes, written, None);
+        let named = (Holding::Records, key);
+        self.add(form, named, uncompressed_bytes, written, None);
         Ok(())
     }
 
     fn add(
         &mut self,
         form: &Form,
-        key: String,
+        (holding, key): (Holding, String),
         uncompressed_bytes: u64,
         (file, bytes): (String, u64),
         request: Option<Request>,
@@ -271,6 +185,7 @@ impl Writing<'_> {
             ..DeliveryTotals::default()
         });
         self.objects.push(Planned {
+            holding,
             place: form.place.clone(),
             key,
             file,
@@ -278,6 +193,25 @@ impl Writing<'_> {
             encoding: form.compression.content_encoding().map(str::to_owned),
             request,
         });
+    }
+
+    /// Writes a playlist, which is not counted: it is there again with the next batch.
+    fn write_playlist(&mut self, index: u32, reel: &Reel) -> Result<()> {
+        // Only ZIP has an id in it.
+        let form = (Compression::None, [0; 16]);
+        let text = reel.text();
+        let from = (None, text.as_bytes());
+        let (file, bytes) = self.spool.object((self.batch, index), form, from)?;
+        self.objects.push(Planned {
+            holding: Holding::Playlist,
+            place: reel.hour.place.clone(),
+            key: reel.key(),
+            file,
+            bytes,
+            encoding: None,
+            request: None,
+        });
+        Ok(())
     }
 }
 

@@ -52,7 +52,7 @@ pub struct DeliverySettings {
 pub enum DeliverySource {
     /// From those who put them into the delivery stream.
     Direct,
-    /// From a stream of records.
+    /// From a stream of records or of video.
     Stream {
         /// Its name.
         name: String,
@@ -214,6 +214,29 @@ impl DeliverySettings {
     /// Whether the records of the output stay apart until something is made of each of them.
     pub(crate) fn is_framed(&self) -> bool {
         self.receiver.is_some() || self.conversion.is_some()
+    }
+}
+
+impl DeliverySettings {
+    /// Checks what may be chosen about a stream of video, whose fragments are delivered as they are.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the setting.
+    pub(crate) fn check_video(&self) -> Result<()> {
+        let chosen = [
+            ("processors", !self.processors.is_empty()),
+            ("partitions", self.partitioned),
+            ("a backup", self.backup.is_some()),
+            ("an HTTP endpoint or a cluster", self.receiver.is_some()),
+            ("a conversion", self.conversion.is_some()),
+            ("compression", self.objects.compression != Compression::None),
+        ];
+        match chosen.iter().find(|(_, is_chosen)| *is_chosen) {
+            Some((what, _)) => Err(Error::invalid(format!(
+                "video is delivered as it is: there cannot be {what}"
+            ))),
+            None => Ok(()),
+        }
     }
 }
 

@@ -5,11 +5,14 @@
 //! 0000000000000007-000003.object   the same as it is delivered, complete and durable
 //! 0000000000000007-000003.object.given-up  the error object of a request that no endpoint took
 //! 0000000000000007.intent          which of these become which objects: the batch is complete
+//! 0000000000000007.reel            what the playlist that goes on has with that batch
+//! init                             the codec initialisation that was seen last
 //! ```
 //!
 //! # Invariants
 //! - An intent is durable before the first of its objects is delivered, and its files before it.
-//! - What belongs to no intent is removed when the spool is opened: its records are read again.
+//! - What belongs to no intent is removed when the spool is opened: its records are read again. The reel of
+//!   the last batch that was delivered stays.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -18,11 +21,13 @@ use std::sync::Arc;
 
 use afflux_transform::{Compression, Encoder};
 use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Request;
 use super::settings::Place;
 use super::state::{DeliveryTotals, Places};
+use super::video::Reel;
 use crate::fault::{Fault, Result};
 use crate::fs::{FileSystem, OutFile, make_dirs};
 use crate::manifest::{seal, unseal};
@@ -32,6 +37,8 @@ const INTENT_TEMPORARY: &str = "intent-temporary";
 const PART: &str = "part";
 const OBJECT: &str = "object";
 const GIVEN_UP: &str = "given-up";
+const REEL: &str = "reel";
+const INIT: &str = "init";
 
 /// Bytes that are read or written at once.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -51,6 +58,8 @@ pub(crate) struct Intent {
 /// An object that is to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Planned {
+    #[serde(default, skip_serializing_if = "Holding::is_records")]
+    pub(crate) holding: Holding,
     pub(crate) place: Place,
     pub(crate) key: String,
     /// Its file in the spool.
@@ -63,6 +72,38 @@ pub(crate) struct Planned {
     /// given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<Request>,
+}
+
+/// What an object holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Holding {
+    #[default]
+    Records,
+    Video,
+    /// It replaces the one that has its name, and is written after the objects of its batch.
+    Playlist,
+}
+
+impl Holding {
+    fn is_records(&self) -> bool {
+        *self == Self::Records
+    }
+
+    /// What stores are told of it.
+    pub(crate) fn media_type(self) -> Option<&'static str> {
+        match self {
+            Self::Records => None,
+            Self::Video => Some("video/mp4"),
+            Self::Playlist => Some("application/vnd.apple.mpegurl"),
+        }
+    }
+}
+
+impl Planned {
+    pub(crate) fn is_playlist(&self) -> bool {
+        self.holding == Holding::Playlist
+    }
 }
 
 /// How an object is compressed, and its id.
@@ -99,9 +140,10 @@ impl Spool {
         for (name, _) in self.names()? {
             let is_wanted = intent.as_ref().is_some_and(|intent| {
                 name == intent_name(intent.batch)
+                    || name == reel_name(intent.batch)
                     || intent.objects.iter().any(|object| object.file == name)
             });
-            if !is_wanted {
+            if !is_wanted && name != INIT && name != reel_name(batches) {
                 self.remove(&name)?;
             }
         }
@@ -136,22 +178,43 @@ impl Spool {
         self.sync()
     }
 
-    /// Removes a batch that was delivered: first its intent, so that none is without its files.
+    /// Removes a batch that was delivered: first its intent, so that none is without its files. Its reel stays
+    /// instead of the one before.
     pub(crate) fn forget(&self, intent: &Intent) -> Result<()> {
         self.remove(&intent_name(intent.batch))?;
         self.sync()?;
-        for object in &intent.objects {
-            let path = self.path(&object.file);
-            if self
-                .fs
-                .len(&path)
-                .map_err(Fault::io("look at", &path))?
-                .is_some()
-            {
-                self.remove(&object.file)?;
+        let files = intent.objects.iter().map(|object| object.file.clone());
+        let reel = reel_name(intent.batch.saturating_sub(1));
+        let reel = intent
+            .objects
+            .iter()
+            .any(Planned::is_playlist)
+            .then_some(reel);
+        for name in files.chain(reel) {
+            if self.has(&name)? {
+                self.remove(&name)?;
             }
         }
         Ok(())
+    }
+
+    /// The file of the codec initialisation that was seen last.
+    pub(crate) fn init(&self) -> PathBuf {
+        self.path(INIT)
+    }
+
+    /// Keeps what the playlist that goes on has with a batch, durable but for its name.
+    pub(crate) fn write_reel(&self, batch: u64, reel: &Reel) -> Result<()> {
+        let path = self.path(&reel_name(batch));
+        let mut file = self.fs.create(&path).map_err(Fault::io("create", &path))?;
+        file.write_all(seal(reel).as_bytes())
+            .and_then(|()| file.sync())
+            .map_err(Fault::io("write", &path))
+    }
+
+    /// What the playlist that goes on has with the last batch that was delivered.
+    pub(crate) fn read_reel(&self, batches: u64) -> Result<Option<Reel>> {
+        self.read_sealed(&reel_name(batches))
     }
 
     /// Makes the `index`th of a batch's objects, a request that was given up, an object of these bytes. The batch
@@ -307,15 +370,15 @@ impl Spool {
     }
 
     fn read_intent(&self, batch: u64) -> Result<Option<Intent>> {
-        let path = self.path(&intent_name(batch));
-        if self
-            .fs
-            .len(&path)
-            .map_err(Fault::io("look at", &path))?
-            .is_none()
-        {
+        self.read_sealed(&intent_name(batch))
+    }
+
+    /// What a file holds that was sealed; `None` if there is none.
+    fn read_sealed<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        if !self.has(name)? {
             return Ok(None);
         }
+        let path = self.path(name);
         let mut text = Vec::new();
         self.fs
             .read_at(&path, 0)
@@ -323,9 +386,15 @@ impl Spool {
             .map_err(Fault::io("read", &path))?;
         let line = text.strip_suffix(b"\n").unwrap_or(&text);
         match unseal(line) {
-            Ok(intent) => Ok(Some(intent)),
+            Ok(sealed) => Ok(Some(sealed)),
             Err(reason) => Err(Fault::File { path, reason }),
         }
+    }
+
+    fn has(&self, name: &str) -> Result<bool> {
+        let path = self.path(name);
+        let len = self.fs.len(&path).map_err(Fault::io("look at", &path))?;
+        Ok(len.is_some())
     }
 
     fn names(&self) -> Result<Vec<(String, bool)>> {
@@ -383,6 +452,10 @@ impl Write for Counted {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+fn reel_name(batch: u64) -> String {
+    format!("{batch:016x}.{REEL}")
 }
 
 fn intent_name(batch: u64) -> String {

@@ -47,9 +47,9 @@ pub(crate) struct ShardPlace {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DeliveryTotals {
-    /// Records of the source that are accounted for. An aggregated record is one.
+    /// Records of the source that are accounted for. An aggregated record is one, and a fragment of video.
     pub records: u64,
-    /// Objects that were written, those with failed records and of the backup among them.
+    /// Objects that were written, those with failed records and of the backup among them; playlists are not.
     pub objects: u64,
     /// Bytes of these objects.
     pub bytes: u64,
@@ -57,7 +57,8 @@ pub struct DeliveryTotals {
     pub uncompressed_bytes: u64,
     /// Records that failed and are in objects of the error prefix.
     pub failed: u64,
-    /// Records that the source's retention deleted before they were delivered.
+    /// Records that the source's retention deleted before they were delivered, and fragments that nobody can
+    /// play because it deleted their codec initialisation or their times are impossible.
     pub missing: u64,
 }
 
@@ -167,7 +168,7 @@ impl State {
     /// How far the delivery stream is once a batch is there, whose last object was `written`.
     pub(crate) fn after(self, intent: &Intent, written: ServerTime) -> Self {
         let mut objects = intent.objects.iter().rev();
-        let last_object = objects.find(|object| object.request.is_none());
+        let last_object = objects.find(|object| object.request.is_none() && !object.is_playlist());
         let last_object = last_object.map(|last| LastObject {
             key: last.key.clone(),
             written: written.as_millis(),

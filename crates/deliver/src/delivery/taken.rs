@@ -2,9 +2,10 @@
 //!
 //! They come in pieces that fit into memory, however much the entries of a slice hold when they are
 //! decompressed, and a piece ends between two records of the log. So a batch can end before any piece, and
-//! what of a piece waits for its transformer delays nothing that was taken before.
+//! what of a piece waits for its transformer delays nothing that was taken before. Entries that are no
+//! batches are taken one by one.
 
-use afflux_entry::{Batch, Kind};
+use afflux_entry::{Batch, Header, Kind};
 use afflux_transform::{Failed, Origin, Record, Steps};
 use afflux_types::{PartitionKey, Position, ServerTime, ShardId};
 use bytes::Bytes;
@@ -73,6 +74,34 @@ impl Slice {
         self.rest.is_empty() && self.entry.is_none()
     }
 
+    /// Whether the next entry is a batch of records, or cannot be read.
+    pub(crate) fn is_batch(&self) -> bool {
+        let kind = match &self.entry {
+            Some(entry) => Some(entry.header.kind),
+            None => Header::decode(&self.rest).ok().map(|header| header.kind),
+        };
+        kind.is_none_or(|kind| kind == Kind::Batch)
+    }
+
+    /// Takes the next entry as a whole.
+    pub(crate) fn take_entry(&mut self, next: Position) -> Result<Entry> {
+        match self.entry.take() {
+            Some(entry) => Ok(entry),
+            None => Entry::take(&mut self.rest, self.shard, next),
+        }
+    }
+
+    /// Lets the next entry be one that was taken.
+    pub(crate) fn put_back(&mut self, entry: Entry) {
+        self.entry = Some(entry);
+    }
+
+    /// Lets go of what is left.
+    pub(crate) fn clear(&mut self) {
+        self.rest = Bytes::new();
+        self.entry = None;
+    }
+
     /// Takes the next piece, with the records from `next` on.
     pub(crate) fn take(&mut self, next: Position, taking: Taking<'_>) -> Result<Taken> {
         let mut taken = Taken {
@@ -87,17 +116,13 @@ impl Slice {
         };
         let mut left = taking.bytes_max;
         while !self.is_empty() && left > 0 && taken.next < taking.end {
-            let mut entry = match self.entry.take() {
-                Some(entry) => entry,
-                None => Entry::take(&mut self.rest, self.shard, taken.next)?,
-            };
+            let mut entry = self.take_entry(taken.next)?;
             if !taken.take(&mut entry, taking, &mut left)? {
                 self.entry = Some(entry);
             }
         }
         if taken.next >= taking.end {
-            self.rest = Bytes::new();
-            self.entry = None;
+            self.clear();
         }
         Ok(taken)
     }

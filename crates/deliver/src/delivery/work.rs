@@ -1,22 +1,28 @@
-//! What becomes of entries: records, through the processors, into the batch. Synchronous, for blocking
-//! threads; knows no clock.
+//! What becomes of entries: records, through the processors, into the batch; video as it is. Synchronous,
+//! for blocking threads; knows no clock.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use afflux_entry::Kind;
+use afflux_media::{Init, InitId, Limits, StoredFragment};
 use afflux_transform::{Failed, PartitionKeys, Record, Steps, failed_line};
 use afflux_types::{Position, Result as AffluxResult, ServerTime, ShardId};
 
 use super::batch::{Batch, Bounds, Group, Memory};
 use super::endpoint::{FRAMES_BYTES_MAX, RECORDS_MAX};
+use super::forms::Forms;
 use super::frames::frame;
-use super::sealed::{Forms, Sealed};
+use super::sealed::Sealed;
 use super::settings::{DeliverySettings, DeliverySource};
 use super::spool::Spool;
 use super::state::{DeliveryTotals, Ends, Places, State};
 use super::taken::{Slice, Taken, Taking};
+use super::video::{Film, Shot};
+use crate::entries::unreadable;
 use crate::fault::Result;
-use crate::write::Moment;
+use crate::inits::Known;
+use crate::write::{Moment, Policy};
 
 /// Payload that is between the log and the batch at a time, without a transformer.
 const PIECE_BYTES: usize = 256 << 10;
@@ -42,6 +48,7 @@ pub(crate) struct Work {
     spool: Spool,
     memory: Memory,
     batch: Batch,
+    film: Film,
     /// Where the shards are with all that the batch holds.
     places: Places,
     ends: Ends,
@@ -49,10 +56,27 @@ pub(crate) struct Work {
     totals: DeliveryTotals,
 }
 
+/// Why a slice was not taken to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The batch is to end before what is next.
+    BatchEnds,
+    /// The fragment at this position needs an init that was not seen.
+    NeedsInit(Position, InitId),
+}
+
+/// Whether a batch may end now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Allowed,
+    /// The one before is being published.
+    NotYet,
+}
+
 impl Work {
     pub(crate) fn new(
         plan: Plan,
-        spool: Spool,
+        (spool, film): (Spool, Film),
         memory: Memory,
         state: &State,
     ) -> AffluxResult<Self> {
@@ -66,6 +90,7 @@ impl Work {
             totals: DeliveryTotals::default(),
             has_keys: settings.source != DeliverySource::Direct,
             forms: Arc::new(Forms::of(&plan)?),
+            film,
             plan,
             spool,
             memory,
@@ -77,13 +102,119 @@ impl Work {
         &self.places
     }
 
-    /// Takes whole stamped entries into the batch, of a delivery stream without a transformer.
-    pub(crate) fn take_all(&mut self, mut slice: Slice, now: Moment) -> Result<()> {
+    /// Takes whole stamped entries into the batch, of a delivery stream without a transformer; says why if
+    /// something of them is left.
+    pub(crate) fn take_all(
+        &mut self,
+        slice: &mut Slice,
+        ending: Ending,
+        now: Moment,
+    ) -> Result<Option<Stop>> {
         while !slice.is_empty() {
-            let taken = self.take(&mut slice)?;
-            self.put(taken, now)?;
+            if slice.is_batch() {
+                let taken = self.take(slice)?;
+                self.put(taken, now)?;
+            } else if let Some(stop) = self.take_video(slice, ending, now)? {
+                return Ok(Some(stop));
+            }
         }
+        Ok(None)
+    }
+
+    /// Takes the next entry, which is no batch.
+    fn take_video(
+        &mut self,
+        slice: &mut Slice,
+        ending: Ending,
+        now: Moment,
+    ) -> Result<Option<Stop>> {
+        let (shard, end) = (slice.shard(), self.end(slice.shard()));
+        let next = self.places.next(shard);
+        let entry = slice.take_entry(next)?;
+        let (position, arrival) = (entry.stamp.position, entry.stamp.arrival);
+        if entry.header.kind == Kind::Init {
+            let init = Init::decode(&entry.body, &Limits::default());
+            let init = init.map_err(|error| unreadable(shard, position, &error))?;
+            self.learn_init(init)?;
+            return Ok(None);
+        }
+        if entry.header.kind != Kind::Fragment || entry.header.end() <= next {
+            return Ok(None);
+        }
+        self.skip(shard, position);
+        if position >= end {
+            slice.clear();
+            return Ok(None);
+        }
+        let fragment = StoredFragment::decode(entry.body.clone());
+        let fragment = fragment.map_err(|error| unreadable(shard, position, &error))?;
+        let init = fragment.meta().init_id;
+        let placed = match self.film.known(init) {
+            Known::Yes => self
+                .film
+                .place(fragment, arrival, self.forms.hour(arrival)?),
+            Known::Never => None,
+            Known::NotYet => {
+                slice.put_back(entry);
+                return Ok(Some(Stop::NeedsInit(position, init)));
+            }
+        };
+        let ends = |shot: &Shot| {
+            self.film
+                .ends_before(shot, &self.video_policy(), now.elapsed)
+        };
+        match placed {
+            None => {
+                tracing::warn!(
+                    delivery = %self.plan.name, %shard, %position, %init,
+                    "a fragment is not delivered because nobody could play it"
+                );
+                self.totals.missing = self.totals.missing.saturating_add(1);
+            }
+            Some(shot) if ends(&shot) => {
+                if ending == Ending::Allowed {
+                    slice.put_back(entry);
+                    return Ok(Some(Stop::BatchEnds));
+                }
+                self.batch.end_video();
+                self.film.end_object();
+                self.put_video(shot, now)?;
+            }
+            Some(shot) => self.put_video(shot, now)?,
+        }
+        self.advance(shard, entry.header.end());
+        Ok(None)
+    }
+
+    /// Puts a fragment into the batch.
+    fn put_video(&mut self, shot: Shot, now: Moment) -> Result<()> {
+        let arrival = shot.arrival;
+        self.batch.open(arrival, now.elapsed);
+        let pieces = self.film.play(&shot, now.elapsed);
+        let part = self.batch.push_video(&self.spool, arrival, &pieces)?;
+        let key = self.forms.video_key(self.batch.number, part, arrival)?;
+        self.film.push(shot, key, &pieces);
+        self.totals.records = self.totals.records.saturating_add(1);
         Ok(())
+    }
+
+    /// When an object of video ends.
+    fn video_policy(&self) -> Policy {
+        let objects = &self.plan.settings.objects;
+        Policy {
+            bytes: objects.buffer_bytes,
+            age: Duration::from_secs(objects.buffer_seconds),
+        }
+    }
+
+    /// Takes an init for the fragments that name it.
+    pub(crate) fn learn_init(&mut self, init: Init) -> Result<()> {
+        self.film.learn(&self.spool, init)
+    }
+
+    /// Notes that an init is nowhere: fragments that need it are left out.
+    pub(crate) fn give_up_init(&mut self, init: InitId) {
+        self.film.give_up(init);
     }
 
     /// Takes the next piece of a slice; it is not in the batch before it is [`put`](Self::put) there.
@@ -219,6 +350,7 @@ impl Work {
             batch: std::mem::replace(&mut self.batch, next),
             places: self.places.clone(),
             totals: std::mem::take(&mut self.totals),
+            reels: self.film.end_batch(),
         }
     }
 }

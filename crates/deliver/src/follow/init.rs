@@ -1,6 +1,6 @@
 //! Finds the codec initialisation of a fragment by looking back in the stream.
 //!
-//! Needed where an archive goes on in the middle of a camera's session: the init is then before the
+//! Needed where an archive or a delivery goes on in the middle of a camera's session: the init is then before the
 //! place where reading begins. Only headers are looked at, in windows that grow as they move back.
 
 use afflux_entry::{HEADER_LEN, Header, Kind};
@@ -15,7 +15,7 @@ const WINDOW: u64 = 16;
 const WINDOW_GROWTH: u64 = 4;
 
 /// The init `id` at or before `before`; `None` if the shard does not hold it any more.
-pub(super) async fn find_init(
+pub(crate) async fn find_init(
     source: &impl Source,
     shard: ShardId,
     before: Position,

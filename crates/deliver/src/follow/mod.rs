@@ -21,6 +21,7 @@ use crate::settings::ArchiveSettings;
 use crate::status::Status;
 
 pub(crate) use archive::{probe, run};
+pub(crate) use init::find_init;
 pub(crate) use shard::{BackOff, wait};
 
 /// What the tasks of one archive share.

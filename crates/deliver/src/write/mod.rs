@@ -12,7 +12,7 @@ mod video;
 
 pub(crate) use encoder::hex;
 pub(crate) use lane::{Lane, LaneOptions};
-pub(crate) use roll::Policy;
+pub(crate) use roll::{Content, Current, KEY_FRAME_WAIT, Next, Policy};
 pub(crate) use shard::{Moment, Progress, WriterOptions, Written};
 
 #[cfg(test)]

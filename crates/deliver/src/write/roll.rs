@@ -9,7 +9,7 @@ use crate::names::Hour;
 /// How far past its bounds a video file may grow while it waits for a key frame.
 const OVERSIZE_FACTOR: u64 = 4;
 /// How long a video file may stay open past its age while it waits for a key frame.
-const KEY_FRAME_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const KEY_FRAME_WAIT: Duration = Duration::from_secs(10);
 
 /// When files are finished.
 #[derive(Clone, Copy, Debug)]

@@ -15,10 +15,11 @@ use bytes::Bytes;
 
 use super::file::{First, OpenFile, Size};
 use super::roll::{Content, Next, Policy};
-use super::video::{Known, Video};
+use super::video::Video;
 use crate::entries::{Entry, parts, unreadable};
 use crate::fault::Result;
 use crate::fs::FileSystem;
+use crate::inits::{Inits, Known};
 use crate::json::{Line, LineWriter};
 use crate::manifest::{Closed, Gap, GapReason, Identity, Journal, Totals, What};
 use crate::names::{Hour, ShardPaths};
@@ -107,7 +108,7 @@ impl ShardWriter {
         options: WriterOptions,
     ) -> Result<Self> {
         let journal = Journal::open(Arc::clone(&fs), paths.clone(), identity, start)?;
-        let video = Video::load(&*fs, &paths)?;
+        let video = Video::new(Inits::load(&*fs, paths.init())?);
         Ok(Self {
             fs,
             paths,
@@ -161,12 +162,12 @@ impl ShardWriter {
 
     /// Hands over an init that [`Written::NeedsInit`] asked for.
     pub(crate) fn set_init(&mut self, init: Init) -> Result<()> {
-        self.video.learn(&*self.fs, &self.paths, init)
+        self.video.inits.learn(&*self.fs, init)
     }
 
     /// Says that the init is nowhere: fragments that need it become a gap.
     pub(crate) fn give_up_init(&mut self, init: InitId) {
-        self.video.give_up(init);
+        self.video.inits.give_up(init);
     }
 
     /// Skips to `to`, and says so in the manifest.
@@ -376,7 +377,7 @@ impl ShardWriter {
         let fragment = StoredFragment::decode(body)
             .map_err(|error| unreadable(self.shard, stamp.position, &error))?;
         let meta = fragment.meta();
-        match self.video.known(meta.init_id) {
+        match self.video.inits.known(meta.init_id) {
             Known::Yes => {}
             Known::NotYet => return Ok(Written::NeedsInit(meta.init_id)),
             Known::Never => return self.skip(header.end(), now),

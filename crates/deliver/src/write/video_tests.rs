@@ -17,7 +17,7 @@ use crate::settings::Compression;
 use crate::verify::{Summary, verify_in};
 
 pub(crate) const CAMERA: &[u8] = include_bytes!("../../../../fixtures/video/h264-aac.mp4");
-const OTHER: &[u8] = include_bytes!("../../../../fixtures/video/hevc.mp4");
+pub(crate) const OTHER: &[u8] = include_bytes!("../../../../fixtures/video/hevc.mp4");
 
 /// An input cut into its init and its fragments.
 pub(crate) fn split(input: &'static [u8]) -> (Init, Vec<Fragment>) {

@@ -69,7 +69,7 @@ struct Store {
 #[derive(Debug, Default)]
 struct State {
     objects: BTreeMap<String, Bytes>,
-    /// Objects whose bytes were replaced by others.
+    /// Objects, but for playlists, whose bytes were replaced by others.
     changed: Vec<String>,
     moods: VecDeque<Mood>,
     /// Of all requests, until told otherwise.
@@ -204,7 +204,7 @@ impl Store {
             return Ok(status(StatusCode::PRECONDITION_FAILED));
         }
         let before = state.objects.insert(key.to_owned(), body.clone());
-        if before.is_some_and(|before| before != body) {
+        if before.is_some_and(|before| before != body) && !key.ends_with(".m3u8") {
             state.changed.push(key.to_owned());
         }
         let mut answer = described(&Bytes::new());

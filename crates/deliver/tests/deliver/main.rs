@@ -5,6 +5,7 @@ mod archive;
 mod bucket;
 mod delivery;
 mod delivery_kill;
+mod delivery_video;
 mod endpoint;
 mod function;
 mod kill;
