@@ -2,6 +2,8 @@
 
 use afflux_types::{Error, Result};
 
+use tokio::task::JoinError;
+
 use crate::fault;
 
 /// Runs `work`, which `what` names if it panics, on a thread that may block.
@@ -16,4 +18,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
         Ok(worked) => Ok(worked?),
         Err(error) => Err(Error::internal(what).with_source(error)),
     }
+}
+
+/// What a task came to.
+pub(crate) fn ended<T>(task: Result<Result<T>, JoinError>) -> Result<T> {
+    task.unwrap_or_else(|error| Err(Error::internal("a delivery's task").with_source(error)))
 }

@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use afflux_engine::{Engine, From, NewStream, StreamKind, delivery_stream, random, read_row};
-use afflux_types::{Clock, DeliveryName, Error, ErrorKind, Result, ServerTime, StreamName};
+use afflux_engine::{Engine, NewStream, StreamKind, delivery_stream, random, read_row};
+use afflux_types::{Clock, DeliveryName, Error, ErrorKind, Result, StreamName};
 use parking_lot::Mutex;
 use tokio::sync::{MutexGuard, watch};
 use tokio::task::JoinSet;
 
 use super::batch::Memory;
-use super::follow::{self, Context};
+use super::context::Context;
+use super::follow;
 use super::options::DeliveryOptions;
 use super::probe::BucketReport;
 use super::room::Room;
 use super::running::{DeliveryDescription, Kept, Running, Task};
-use super::settings::{DeliverySettings, DeliverySource, Start};
+use super::settings::{DeliverySettings, DeliverySource};
 use super::spool::Spool;
 use super::state::State;
 use super::status::Status;
@@ -132,7 +133,8 @@ impl Deliveries {
             document,
         };
         let engine_settings = inner.engine.settings();
-        let state = inner.first_state(&kept.settings.source).await?;
+        let source = &kept.settings.source;
+        let state = State::first(&inner.engine, inner.clock.wall(), source).await?;
         state.save(&engine_settings, kept.id).await?;
         engine_settings
             .put_row(NAMESPACE, name.as_str(), &kept)
@@ -344,43 +346,6 @@ impl Inner {
             }
         }
         Ok(())
-    }
-
-    /// Where a new delivery stream begins.
-    async fn first_state(&self, source: &DeliverySource) -> Result<State> {
-        let mut state = State::default();
-        let DeliverySource::Stream { name, from, until } = source else {
-            return Ok(state);
-        };
-        let name = StreamName::new(name)?;
-        if until.is_some_and(|until| until > self.clock.wall().as_millis()) {
-            return Err(Error::invalid(
-                "a delivery stream can end only at a time that is over",
-            ));
-        }
-        let stream = self.engine.describe_stream(&name)?;
-        let from = match from {
-            Start::TrimHorizon => From::TrimHorizon,
-            Start::Latest => From::Latest,
-            Start::At(time) => From::At(ServerTime::from_millis(*time)),
-        };
-        for described in &stream.shards {
-            let shard = self.engine.shard(&name, described.id).await?;
-            let next = shard.resolve(from).await?;
-            state.places.advance(described.id, next);
-            let mut end = shard.closed().map(|(end, _)| end);
-            if let Some(until) = until {
-                let until = shard
-                    .resolve(From::At(ServerTime::from_millis(*until)))
-                    .await?;
-                state.ends.set(described.id, until);
-                end = Some(until);
-            }
-            if end.is_some_and(|end| next >= end) {
-                state.places.close(described.id);
-            }
-        }
-        Ok(state)
     }
 
     /// Makes the stream in which records wait that are put into a delivery stream, unless it is there.

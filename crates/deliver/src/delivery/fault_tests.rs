@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::batch::Memory;
+use super::context::Context;
 use super::endpoint::Endpoints;
-use super::follow::{Context, run};
+use super::follow::run;
 use super::functions::Functions;
 use super::room::Room;
 use super::settings::{DeliverySettings, DeliverySource, ObjectSettings, Place, Start};

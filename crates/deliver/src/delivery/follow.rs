@@ -10,100 +10,30 @@
 //! is not complete, and open again as after a crash.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afflux_engine::{Engine, Settings};
-use afflux_types::{Clock, Error, ErrorKind, Position, Result, ShardId, StreamName};
+use afflux_types::{Error, Position, Result, ShardId};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::batch::Memory;
-use super::endpoint::{Endpoints, Sender};
-use super::functions::Functions;
-use super::publish::{publish, sync};
-use super::room::Room;
-use super::spool::{Intent, Planned, Spool};
+use super::complete::publish_batch;
+use super::context::Context;
+use super::spool::Spool;
 use super::state::State;
-use super::status::Status;
-use super::stores::Stores;
 use super::taken::{Slice, Taken};
-use super::transformer::{Owner, Transformer};
+use super::transformer::Transformer;
 use super::video::Film;
-use super::work::{Ending, Plan, Stop, Work};
-use crate::blocking::blocking;
+use super::work::{Ending, Stop, Work};
+use crate::blocking::{blocking, ended};
 use crate::fault;
 use crate::follow::{BackOff, find_init, stopped, wait};
-use crate::fs::FileSystem;
 use crate::source::{Feed as _, Happening, Lineage, Source};
 use crate::write::Moment;
 
-/// Objects of a batch that are written at a time.
-const WRITERS: usize = 4;
 /// Slices of the log that wait for their turn.
 const SLICES: usize = 2;
-
-/// What a delivery stream's task works with.
-#[derive(Debug)]
-pub(crate) struct Context<S> {
-    pub(crate) source: S,
-    /// The stream that holds nothing but what this delivery was given, and a handle that finds it.
-    pub(crate) buffer: Option<(Engine, StreamName)>,
-    pub(crate) settings: Settings,
-    pub(crate) fs: Arc<dyn FileSystem>,
-    /// The server's data directory.
-    pub(crate) root: PathBuf,
-    pub(crate) stores: Stores,
-    pub(crate) functions: Functions,
-    pub(crate) endpoints: Endpoints,
-    pub(crate) owner: Owner,
-    pub(crate) memory: Memory,
-    pub(crate) room: Room,
-    pub(crate) clock: Clock,
-    pub(crate) plan: Plan,
-    pub(crate) status: Arc<Status>,
-    /// Becomes true when the delivery is to complete its batch and end.
-    pub(crate) stop: watch::Receiver<bool>,
-}
-
-impl<S> Context<S> {
-    /// Who sends the delivery stream's requests.
-    fn sender(&self) -> Sender {
-        let Plan { name, settings, .. } = &self.plan;
-        Sender {
-            endpoints: self.endpoints.clone(),
-            source: self
-                .owner
-                .caller(name, &settings.source)
-                .delivery_stream_arn,
-            room: self.room.clone(),
-            clock: self.clock.clone(),
-            status: Arc::clone(&self.status),
-            stop: self.stop.clone(),
-        }
-    }
-
-    /// Gives back the disk of what was delivered, where nobody else may want it.
-    async fn release(&self, state: &State) {
-        let Some((engine, buffer)) = &self.buffer else {
-            return;
-        };
-        for (shard, place) in state.places.iter() {
-            let trimmed = async {
-                let shard = engine.shard(buffer, shard).await?;
-                shard.trim(Position::new(place.next)).await
-            };
-            if let Err(error) = trimmed.await {
-                tracing::warn!(
-                    delivery = %self.plan.name, error = %error.chain(),
-                    "what was delivered stays on the disk for now"
-                );
-            }
-        }
-    }
-}
 
 /// What a reader says.
 type Said = (ShardId, Result<(Happening, u64)>);
@@ -420,86 +350,4 @@ async fn read<S: Source>(
             return Ok(());
         }
     }
-}
-
-/// Publishes every object of a complete batch, then the playlists that name them, and notes that.
-async fn publish_batch<S: Source>(
-    context: &Arc<Context<S>>,
-    spool: &Spool,
-    state: State,
-    intent: Intent,
-) -> Result<State> {
-    let is_object = |object: &&Planned| object.request.is_none();
-    let objects: Vec<_> = intent.objects.iter().filter(is_object).cloned().collect();
-    let are_there: BTreeSet<String> = objects.iter().map(|object| object.file.clone()).collect();
-    // An endpoint that takes nothing does not hold back what goes elsewhere.
-    let (playlists, objects) = objects.into_iter().partition(Planned::is_playlist);
-    publish_objects(context, spool, objects).await?;
-    publish_objects(context, spool, playlists).await?;
-    let intent = context.sender().deliver_all(spool, intent).await?;
-    let given_up = intent.objects.iter().filter(is_object);
-    let given_up = given_up.filter(|object| !are_there.contains(&object.file));
-    publish_objects(context, spool, given_up.cloned().collect()).await?;
-    let after = state.after(&intent, context.clock.wall());
-    after.save(&context.settings, context.plan.id).await?;
-    context.status.delivered(&after);
-    context.release(&after).await;
-    let spool = spool.clone();
-    blocking("clear a spool", move || spool.forget(&intent)).await?;
-    Ok(after)
-}
-
-/// Publishes objects, and makes their names durable.
-async fn publish_objects<S: Source>(
-    context: &Arc<Context<S>>,
-    spool: &Spool,
-    objects: Vec<Planned>,
-) -> Result<()> {
-    let mut objects = objects.into_iter();
-    let mut writers = JoinSet::new();
-    let mut directories = BTreeSet::new();
-    loop {
-        while writers.len() < WRITERS
-            && let Some(object) = objects.next()
-        {
-            writers.spawn(publish_object(Arc::clone(context), spool.clone(), object));
-        }
-        match writers.join_next().await {
-            Some(written) => directories.extend(ended(written)?),
-            None => break,
-        }
-    }
-    let fs = Arc::clone(&context.fs);
-    blocking("sync directories", move || sync(&*fs, &directories)).await
-}
-
-/// Writes an object, however often that takes; gives the directory that has its name, if it is a file.
-async fn publish_object<S: Source>(
-    context: Arc<Context<S>>,
-    spool: Spool,
-    object: Planned,
-) -> Result<Option<PathBuf>> {
-    let mut stop = context.stop.clone();
-    let mut back_off = BackOff::new();
-    loop {
-        let written = publish(&spool, (&context.stores, &context.room), object.clone()).await;
-        let error = match written {
-            Ok(directory) => return Ok(directory),
-            Err(error) => error,
-        };
-        context.status.failed(&error);
-        tracing::warn!(
-            delivery = %context.plan.name, key = %object.key, error = %error.chain(),
-            "an object was not delivered and is tried again"
-        );
-        // Nothing that is tried again would help.
-        if error.kind() == ErrorKind::DataLoss || wait(back_off.next(), &mut stop).await {
-            return Err(error);
-        }
-    }
-}
-
-/// What a task came to.
-pub(super) fn ended<T>(task: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    task.unwrap_or_else(|error| Err(Error::internal("a delivery's task").with_source(error)))
 }

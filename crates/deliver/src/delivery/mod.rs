@@ -25,6 +25,8 @@
 //! replaces itself: see [`endpoint`].
 
 mod batch;
+mod complete;
+mod context;
 #[cfg(test)]
 mod crash_tests;
 mod deliveries;

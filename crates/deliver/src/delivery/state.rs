@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use afflux_engine::{Row, RowError, Settings, read_row};
-use afflux_types::{Position, Result, ServerTime, ShardId};
+use afflux_engine::{Engine, From, Row, RowError, Settings, read_row};
+use afflux_types::{Error, Position, Result, ServerTime, ShardId, StreamName};
 use serde::{Deserialize, Serialize};
 
+use super::settings::{DeliverySource, Start};
 use super::spool::Intent;
 
 /// How far a delivery stream is.
@@ -165,6 +166,50 @@ impl Row for State {
 }
 
 impl State {
+    /// Where a new delivery stream begins, with nothing delivered.
+    ///
+    /// # Errors
+    /// `NotFound` for a stream that is not there, `Invalid` for an end that is still to come.
+    pub(super) async fn first(
+        engine: &Engine,
+        now: ServerTime,
+        source: &DeliverySource,
+    ) -> Result<Self> {
+        let mut state = Self::default();
+        let DeliverySource::Stream { name, from, until } = source else {
+            return Ok(state);
+        };
+        let name = StreamName::new(name)?;
+        if until.is_some_and(|until| until > now.as_millis()) {
+            return Err(Error::invalid(
+                "a delivery stream can end only at a time that is over",
+            ));
+        }
+        let stream = engine.describe_stream(&name)?;
+        let from = match from {
+            Start::TrimHorizon => From::TrimHorizon,
+            Start::Latest => From::Latest,
+            Start::At(time) => From::At(ServerTime::from_millis(*time)),
+        };
+        for described in &stream.shards {
+            let shard = engine.shard(&name, described.id).await?;
+            let next = shard.resolve(from).await?;
+            state.places.advance(described.id, next);
+            let mut end = shard.closed().map(|(end, _)| end);
+            if let Some(until) = until {
+                let until = shard
+                    .resolve(From::At(ServerTime::from_millis(*until)))
+                    .await?;
+                state.ends.set(described.id, until);
+                end = Some(until);
+            }
+            if end.is_some_and(|end| next >= end) {
+                state.places.close(described.id);
+            }
+        }
+        Ok(state)
+    }
+
     /// How far the delivery stream is once a batch is there, whose last object was `written`.
     pub(crate) fn after(self, intent: &Intent, written: ServerTime) -> Self {
         let mut objects = intent.objects.iter().rev();

@@ -1,0 +1,96 @@
+//! Publishes a complete batch: its objects, then the playlists that name them, and its requests; and notes that.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use afflux_types::{ErrorKind, Result};
+use tokio::task::JoinSet;
+
+use super::context::Context;
+use super::publish::{publish, sync};
+use super::spool::{Intent, Planned, Spool};
+use super::state::State;
+use crate::blocking::{blocking, ended};
+use crate::follow::{BackOff, wait};
+use crate::source::Source;
+
+/// Objects of a batch that are written at a time.
+const WRITERS: usize = 4;
+
+/// Publishes every object of a complete batch, then the playlists that name them, and notes that.
+pub(super) async fn publish_batch<S: Source>(
+    context: &Arc<Context<S>>,
+    spool: &Spool,
+    state: State,
+    intent: Intent,
+) -> Result<State> {
+    let is_object = |object: &&Planned| object.request.is_none();
+    let objects: Vec<_> = intent.objects.iter().filter(is_object).cloned().collect();
+    let are_there: BTreeSet<String> = objects.iter().map(|object| object.file.clone()).collect();
+    // An endpoint that takes nothing does not hold back what goes elsewhere.
+    let (playlists, objects) = objects.into_iter().partition(Planned::is_playlist);
+    publish_objects(context, spool, objects).await?;
+    publish_objects(context, spool, playlists).await?;
+    let intent = context.sender().deliver_all(spool, intent).await?;
+    let given_up = intent.objects.iter().filter(is_object);
+    let given_up = given_up.filter(|object| !are_there.contains(&object.file));
+    publish_objects(context, spool, given_up.cloned().collect()).await?;
+    let after = state.after(&intent, context.clock.wall());
+    after.save(&context.settings, context.plan.id).await?;
+    context.status.delivered(&after);
+    context.release(&after).await;
+    let spool = spool.clone();
+    blocking("clear a spool", move || spool.forget(&intent)).await?;
+    Ok(after)
+}
+
+/// Publishes objects, and makes their names durable.
+async fn publish_objects<S: Source>(
+    context: &Arc<Context<S>>,
+    spool: &Spool,
+    objects: Vec<Planned>,
+) -> Result<()> {
+    let mut objects = objects.into_iter();
+    let mut writers = JoinSet::new();
+    let mut directories = BTreeSet::new();
+    loop {
+        while writers.len() < WRITERS
+            && let Some(object) = objects.next()
+        {
+            writers.spawn(publish_object(Arc::clone(context), spool.clone(), object));
+        }
+        match writers.join_next().await {
+            Some(written) => directories.extend(ended(written)?),
+            None => break,
+        }
+    }
+    let fs = Arc::clone(&context.fs);
+    blocking("sync directories", move || sync(&*fs, &directories)).await
+}
+
+/// Writes an object, however often that takes; gives the directory that has its name, if it is a file.
+async fn publish_object<S: Source>(
+    context: Arc<Context<S>>,
+    spool: Spool,
+    object: Planned,
+) -> Result<Option<PathBuf>> {
+    let mut stop = context.stop.clone();
+    let mut back_off = BackOff::new();
+    loop {
+        let written = publish(&spool, (&context.stores, &context.room), object.clone()).await;
+        let error = match written {
+            Ok(directory) => return Ok(directory),
+            Err(error) => error,
+        };
+        context.status.failed(&error);
+        tracing::warn!(
+            delivery = %context.plan.name, key = %object.key, error = %error.chain(),
+            "an object was not delivered and is tried again"
+        );
+        // Nothing that is tried again would help.
+        if error.kind() == ErrorKind::DataLoss || wait(back_off.next(), &mut stop).await {
+            return Err(error);
+        }
+    }
+}
