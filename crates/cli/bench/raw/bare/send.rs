@@ -178,13 +178,16 @@ async fn measure_echo(
         },
     )
     .await?;
-    tokio::select! {
+    let latency = tokio::select! {
         latency = echo => latency,
         stopped = echo::background(&mut upload, background_bytes_per_second) => {
             stopped?;
             bail!("the background load ended before the echo")
         }
-    }
+    };
+    // Before its streams are dropped, which would look like an upload that has ended well.
+    busy.close(0_u32.into(), b"");
+    latency
 }
 
 async fn open(connection: &Connection, task: Task) -> Result<(SendStream, RecvStream)> {
