@@ -10,6 +10,7 @@ mod demo;
 mod pull;
 mod put;
 mod serve;
+mod signals;
 pub(crate) mod stream;
 mod tail;
 mod video;

@@ -16,13 +16,13 @@ use afflux_rtsp::{
     Transport,
 };
 use afflux_types::{Clock, ErrorKind, StreamName};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
 
 use super::connect::persistent;
+use super::signals::ended;
 use crate::args::{PullTransport, VideoPull};
 use crate::printer::{Printer, Usage, usage};
 
@@ -296,16 +296,4 @@ fn log_to_stderr() -> Result<()> {
         .with_writer(std::io::stderr)
         .try_init()
         .map_err(|error| anyhow!("install the log: {error}"))
-}
-
-/// Ends with the first SIGINT or SIGTERM.
-fn ended() -> Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

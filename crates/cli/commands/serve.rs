@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use afflux_server::Server;
 use afflux_server::config::{Config, Flags, LogFormat};
 use afflux_types::Clock;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::signals::ended;
 use crate::args::{Listen, Output, Serve};
 use crate::printer::{Printer, Usage};
 
@@ -31,8 +31,10 @@ pub(crate) async fn run(args: Serve) -> Result<ExitCode> {
         "fingerprint": server.fingerprint().to_string(),
         "data_dir": data_dir,
     });
+    // Whoever reads that it is ready may stop it at once.
+    let ended = ended()?;
     printer.result(&ready, String::new)?;
-    wait_for_signal().await?;
+    ended.await;
     server.shutdown().await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -64,14 +66,4 @@ pub(crate) fn log_to_stderr(config: &Config) -> Result<()> {
         LogFormat::Json => lines.json().try_init(),
     };
     installed.map_err(|error| anyhow::anyhow!("install the log: {error}"))
-}
-
-async fn wait_for_signal() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
