@@ -63,7 +63,8 @@ fn expected(scripts: &[Script]) -> Vec<String> {
     lines
 }
 
-fn plan(case: Case) -> Plan {
+/// A data stream's records as lines, into a directory.
+pub(super) fn to_directory() -> DeliverySettings {
     let source = DeliverySource::Stream {
         name: "clicks".into(),
         from: Start::TrimHorizon,
@@ -73,10 +74,14 @@ fn plan(case: Case) -> Plan {
         compression: Compression::None,
         ..ObjectSettings::new(Place::Directory(OBJECTS.into()))
     };
-    let mut settings = DeliverySettings {
+    DeliverySettings {
         processors: vec![Processor::AppendDelimiter(b"\n".to_vec())],
         ..DeliverySettings::new(source, objects)
-    };
+    }
+}
+
+fn plan(case: Case) -> Plan {
+    let mut settings = to_directory();
     if case.form == Form::Refused {
         let url = "https://collector.example.com";
         let endpoint = EndpointSettings::new(url.into());

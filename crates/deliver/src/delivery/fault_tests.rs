@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_engine::{Engine, EngineOptions};
-use afflux_transform::{Compression, Processor};
+use afflux_transform::Processor;
 use afflux_types::{Clock, ServerTime};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -15,11 +15,12 @@ use tokio::task::JoinHandle;
 
 use super::batch::Memory;
 use super::context::Context;
+use super::crash_tests::{DATA, OBJECTS, to_directory};
 use super::endpoint::Endpoints;
 use super::follow::run;
 use super::functions::Functions;
 use super::room::Room;
-use super::settings::{DeliverySettings, DeliverySource, ObjectSettings, Place, Start};
+use super::settings::DeliverySettings;
 use super::status::{DeliveryStatus, Status};
 use super::stores::Stores;
 use super::transformer::Owner;
@@ -28,8 +29,6 @@ use crate::follow::tests::Memory as Stream;
 use crate::fs::sim::{Failure, SimFs};
 use crate::write::script::Script;
 
-const DATA: &str = "/data";
-const OBJECTS: &str = "/objects";
 /// 2026-11-21, a quarter past ten.
 const START: i64 = 1_795_256_100_000;
 const SECOND: Duration = Duration::from_secs(1);
@@ -38,20 +37,9 @@ const MEMORY: usize = 4_096;
 const INTERVAL: u64 = 60;
 
 fn settings() -> DeliverySettings {
-    let source = DeliverySource::Stream {
-        name: "clicks".into(),
-        from: Start::TrimHorizon,
-        until: None,
-    };
-    let objects = ObjectSettings {
-        compression: Compression::None,
-        buffer_seconds: INTERVAL,
-        ..ObjectSettings::new(Place::Directory(OBJECTS.into()))
-    };
-    DeliverySettings {
-        processors: vec![Processor::AppendDelimiter(b"\n".to_vec())],
-        ..DeliverySettings::new(source, objects)
-    }
+    let mut settings = to_directory();
+    settings.objects.buffer_seconds = INTERVAL;
+    settings
 }
 
 /// Into objects of their own for each value of the member `p`.

@@ -22,8 +22,8 @@ pub(crate) trait FileSystem: Send + Sync + fmt::Debug {
     /// A new file, or an existing one emptied.
     fn create(&self, path: &Path) -> io::Result<Box<dyn OutFile>>;
 
-    /// Like [`create`](Self::create), for a file that may be long and that nobody reads from memory: it is
-    /// there once it is synced.
+    /// Like [`create`](Self::create), for a file that may be long: where the disk can, it is written past the
+    /// page cache, and whoever reads it reads the disk. It is there once it is synced.
     fn create_long(&self, path: &Path) -> io::Result<Box<dyn OutFile>> {
         self.create(path)
     }

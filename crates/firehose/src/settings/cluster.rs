@@ -1,8 +1,8 @@
 //! `OpenSearch` and Elasticsearch clusters as settings of a delivery, and back.
 
 use afflux_aws::firehose::destination::{
-    DocumentIdOptions, OpenSearchBufferingHints, OpenSearchDestinationConfiguration, RetryOptions,
-    S3DestinationConfiguration,
+    CloudWatchLoggingOptions, DocumentIdOptions, OpenSearchBufferingHints,
+    OpenSearchDestinationConfiguration, RetryOptions, S3DestinationConfiguration,
 };
 use afflux_aws::firehose::values::{
     DefaultDocumentIdFormat, IndexRotationPeriod, OpenSearchS3BackupMode,
@@ -11,7 +11,7 @@ use afflux_aws::firehose::{Destination, Error};
 use afflux_deliver::{ClusterSettings, DeliverySettings, DeliverySource, Receiver};
 use afflux_transform::{DocumentIds, IndexSettings, Rotation};
 
-use super::describe::{LOGGING_OFF, MEBIBYTE_SHIFT, processing, whole};
+use super::describe::{processing, whole};
 use super::{older, processors, unserved};
 use crate::context::invalid;
 
@@ -55,16 +55,12 @@ fn cluster(given: &OpenSearchDestinationConfiguration) -> Result<ClusterSettings
         ..IndexSettings::new(given.index_name.clone())
     };
     let assumed = ClusterSettings::new(url.clone(), index);
-    let hints = given.buffering_hints.as_ref();
-    let mebibytes = hints.and_then(|hints| hints.size_in_mbs);
-    let seconds = hints.and_then(|hints| hints.interval_in_seconds);
+    let (bytes, seconds) = OpenSearchBufferingHints::numbers(given.buffering_hints.as_ref());
     let retry = given.retry_options.as_ref();
     let retry_seconds = retry.and_then(|retry| retry.duration_in_seconds);
     Ok(ClusterSettings {
-        buffer_bytes: mebibytes.map_or(assumed.buffer_bytes, |size| {
-            u64::from(size) << MEBIBYTE_SHIFT
-        }),
-        buffer_seconds: seconds.map_or(assumed.buffer_seconds, u64::from),
+        buffer_bytes: bytes.unwrap_or(assumed.buffer_bytes),
+        buffer_seconds: seconds.unwrap_or(assumed.buffer_seconds),
         retry_seconds: retry_seconds.map_or(assumed.retry_seconds, u64::from),
         ..assumed
     })
@@ -112,15 +108,15 @@ pub(super) fn destination(
         cluster_endpoint: Some(cluster.url.clone()),
         type_name: (!index.type_name.is_empty()).then(|| index.type_name.clone()),
         index_rotation_period: Some(period(index.rotation)),
-        buffering_hints: Some(OpenSearchBufferingHints {
-            size_in_mbs: whole(cluster.buffer_bytes >> MEBIBYTE_SHIFT),
-            interval_in_seconds: whole(cluster.buffer_seconds),
-        }),
+        buffering_hints: Some(OpenSearchBufferingHints::new(
+            cluster.buffer_bytes,
+            cluster.buffer_seconds,
+        )),
         retry_options: Some(RetryOptions {
             duration_in_seconds: whole(cluster.retry_seconds),
         }),
         processing: processing(settings),
-        cloud_watch_logging_options: Some(LOGGING_OFF),
+        cloud_watch_logging_options: Some(CloudWatchLoggingOptions::OFF),
         document_id_options: Some(DocumentIdOptions {
             default_document_id_format: match index.ids {
                 DocumentIds::Delivery => DefaultDocumentIdFormat::FirehoseDefault,

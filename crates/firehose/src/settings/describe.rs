@@ -15,15 +15,6 @@ use super::{cluster, conversion, endpoint, processor};
 /// What a directory is called where the API wants a bucket.
 const DIRECTORY: &str = "directory";
 
-/// What a bucket or an endpoint is said to tell of its faults.
-pub(super) const LOGGING_OFF: CloudWatchLoggingOptions = CloudWatchLoggingOptions {
-    enabled: Some(false),
-    log_group_name: None,
-    log_stream_name: None,
-};
-/// From bytes to mebibytes, and back.
-pub(super) const MEBIBYTE_SHIFT: u32 = 20;
-
 /// The destination of these settings. `role_arn` stands where the API wants a role.
 pub(crate) fn destination(settings: &DeliverySettings, role_arn: &str) -> Destination {
     let objects = bucket(&settings.objects, role_arn);
@@ -81,16 +72,16 @@ fn bucket(objects: &ObjectSettings, role_arn: &str) -> S3DestinationConfiguratio
         bucket_arn: format!("arn:aws:s3:::{name}"),
         prefix: some(&objects.prefix),
         error_output_prefix: some(&objects.error_prefix),
-        buffering_hints: Some(BufferingHints {
-            size_in_mbs: whole(objects.buffer_bytes >> MEBIBYTE_SHIFT),
-            interval_in_seconds: whole(objects.buffer_seconds),
-        }),
+        buffering_hints: Some(BufferingHints::new(
+            objects.buffer_bytes,
+            objects.buffer_seconds,
+        )),
         compression_format: compression(objects.compression),
         encryption: Some(EncryptionConfiguration {
             no_encryption: Some(NoEncryptionConfig::NoEncryption),
             kms_encryption: None,
         }),
-        cloud_watch_logging_options: Some(LOGGING_OFF),
+        cloud_watch_logging_options: Some(CloudWatchLoggingOptions::OFF),
     }
 }
 

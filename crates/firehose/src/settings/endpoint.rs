@@ -1,9 +1,9 @@
 //! HTTP endpoints as settings of a delivery, and back.
 
 use afflux_aws::firehose::destination::{
-    HttpEndpointBufferingHints, HttpEndpointCommonAttribute, HttpEndpointConfiguration,
-    HttpEndpointDestinationConfiguration, HttpEndpointRequestConfiguration, RetryOptions,
-    S3DestinationConfiguration,
+    CloudWatchLoggingOptions, HttpEndpointBufferingHints, HttpEndpointCommonAttribute,
+    HttpEndpointConfiguration, HttpEndpointDestinationConfiguration,
+    HttpEndpointRequestConfiguration, RetryOptions, S3DestinationConfiguration,
 };
 use afflux_aws::firehose::values::{ContentEncoding as Encoding, HttpEndpointS3BackupMode};
 use afflux_aws::firehose::{Destination, Error};
@@ -11,7 +11,7 @@ use afflux_deliver::{
     ContentEncoding, DeliverySettings, DeliverySource, EndpointSettings, Receiver,
 };
 
-use super::describe::{LOGGING_OFF, MEBIBYTE_SHIFT, processing, whole};
+use super::describe::{processing, whole};
 use super::{older, processors, unserved};
 
 /// What a delivery stream does from `source` into an endpoint and its bucket.
@@ -35,9 +35,7 @@ pub(super) fn settings(
 
 fn endpoint(http: &HttpEndpointDestinationConfiguration) -> EndpointSettings {
     let assumed = EndpointSettings::new(http.endpoint.url.clone());
-    let hints = http.buffering_hints.as_ref();
-    let mebibytes = hints.and_then(|hints| hints.size_in_mbs);
-    let seconds = hints.and_then(|hints| hints.interval_in_seconds);
+    let (bytes, seconds) = HttpEndpointBufferingHints::numbers(http.buffering_hints.as_ref());
     let retry = http.retry_options.as_ref();
     let retry_seconds = retry.and_then(|retry| retry.duration_in_seconds);
     let request = http.request.as_ref();
@@ -54,10 +52,8 @@ fn endpoint(http: &HttpEndpointDestinationConfiguration) -> EndpointSettings {
             Some(Encoding::Gzip) => ContentEncoding::Gzip,
             Some(Encoding::None) | None => ContentEncoding::Identity,
         },
-        buffer_bytes: mebibytes.map_or(assumed.buffer_bytes, |size| {
-            u64::from(size) << MEBIBYTE_SHIFT
-        }),
-        buffer_seconds: seconds.map_or(assumed.buffer_seconds, u64::from),
+        buffer_bytes: bytes.unwrap_or(assumed.buffer_bytes),
+        buffer_seconds: seconds.unwrap_or(assumed.buffer_seconds),
         retry_seconds: retry_seconds.map_or(assumed.retry_seconds, u64::from),
         ..assumed
     }
@@ -75,11 +71,11 @@ pub(super) fn destination(
         value: value.clone(),
     };
     Destination::HttpEndpoint(Box::new(HttpEndpointDestinationConfiguration {
-        buffering_hints: Some(HttpEndpointBufferingHints {
-            size_in_mbs: whole(endpoint.buffer_bytes >> MEBIBYTE_SHIFT),
-            interval_in_seconds: whole(endpoint.buffer_seconds),
-        }),
-        cloud_watch_logging_options: Some(LOGGING_OFF),
+        buffering_hints: Some(HttpEndpointBufferingHints::new(
+            endpoint.buffer_bytes,
+            endpoint.buffer_seconds,
+        )),
+        cloud_watch_logging_options: Some(CloudWatchLoggingOptions::OFF),
         request: Some(HttpEndpointRequestConfiguration {
             content_encoding: Some(match endpoint.encoding {
                 ContentEncoding::Gzip => Encoding::Gzip,

@@ -21,7 +21,6 @@ use afflux_transform::{Compression, Processor};
 use crate::Table;
 use crate::context::invalid;
 
-use describe::MEBIBYTE_SHIFT;
 pub(crate) use describe::destination;
 
 /// What a delivery stream does from `source` into `destination`; its columns, if it converts, are those of one of
@@ -128,16 +127,13 @@ fn objects(said: &Said<'_>) -> Result<ObjectSettings, Error> {
         return Err(unserved("KMSEncryptionConfig"));
     }
     let assumed = ObjectSettings::new(Place::Bucket(bucket(said.bucket_arn)?.to_owned()));
-    let mebibytes = said.hints.and_then(|hints| hints.size_in_mbs);
-    let seconds = said.hints.and_then(|hints| hints.interval_in_seconds);
+    let (bytes, seconds) = BufferingHints::numbers(said.hints);
     Ok(ObjectSettings {
         prefix: said.prefix.unwrap_or_default().to_owned(),
         error_prefix: said.error_prefix.unwrap_or_default().to_owned(),
         compression: compression(said.compression),
-        buffer_bytes: mebibytes.map_or(assumed.buffer_bytes, |size| {
-            u64::from(size) << MEBIBYTE_SHIFT
-        }),
-        buffer_seconds: seconds.map_or(assumed.buffer_seconds, u64::from),
+        buffer_bytes: bytes.unwrap_or(assumed.buffer_bytes),
+        buffer_seconds: seconds.unwrap_or(assumed.buffer_seconds),
         ..assumed
     })
 }

@@ -11,6 +11,8 @@ const HTTP_MB_SHAPE: Shape = INTEGER.min(1).max(64);
 const OPENSEARCH_MB_SHAPE: Shape = INTEGER.min(1).max(100);
 
 const SECONDS_DEFAULT: u32 = 300;
+/// From bytes to the megabytes of hints, and back.
+const MEGABYTE_SHIFT: u32 = 20;
 
 macro_rules! hints {
     ($(#[$doc:meta])* $name:ident, $mb_shape:expr) => {
@@ -31,6 +33,26 @@ macro_rules! hints {
         }
 
         impl $name {
+            /// So many bytes, as whole megabytes, for so many seconds.
+            #[must_use]
+            pub fn new(bytes: u64, seconds: u64) -> Self {
+                Self {
+                    size_in_mbs: u32::try_from(bytes >> MEGABYTE_SHIFT).ok(),
+                    interval_in_seconds: u32::try_from(seconds).ok(),
+                }
+            }
+
+            /// The bytes and the seconds that are given.
+            #[must_use]
+            pub fn numbers(given: Option<&Self>) -> (Option<u64>, Option<u64>) {
+                let megabytes = given.and_then(|hints| hints.size_in_mbs);
+                let seconds = given.and_then(|hints| hints.interval_in_seconds);
+                (
+                    megabytes.map(|size| u64::from(size) << MEGABYTE_SHIFT),
+                    seconds.map(u64::from),
+                )
+            }
+
             /// Hints with both numbers, which are given together or not at all.
             pub(super) fn completed(given: Option<Self>, mb_default: u32) -> Result<Self, Error> {
                 let (mb, seconds) = match given {

@@ -27,7 +27,6 @@ const ATTRIBUTES_SHAPE: Shape = Shape::new(Kind::List(&HttpEndpointCommonAttribu
 const SECRET_ARN_SHAPE: Shape = STRING.min(1).max(2_048).pattern(&SECRET_ARN);
 
 const MB_DEFAULT: u32 = 5;
-const RETRY_SECONDS_DEFAULT: u32 = 300;
 
 /// A secret that every request carries. It is kept and sent, but neither described nor logged.
 #[derive(Clone, PartialEq, Eq)]
@@ -155,7 +154,6 @@ impl HttpEndpointDestinationConfiguration {
     /// As [`S3DestinationConfiguration::completed`].
     pub(super) fn completed(self) -> Result<Self, Error> {
         let hints = HttpEndpointBufferingHints::completed(self.buffering_hints, MB_DEFAULT)?;
-        let retry_seconds = self.retry_options.and_then(|it| it.duration_in_seconds);
         Ok(Self {
             buffering_hints: Some(hints),
             cloud_watch_logging_options: self
@@ -165,9 +163,7 @@ impl HttpEndpointDestinationConfiguration {
                 content_encoding: Some(ContentEncoding::None),
                 common_attributes: None,
             })),
-            retry_options: Some(RetryOptions {
-                duration_in_seconds: retry_seconds.or(Some(RETRY_SECONDS_DEFAULT)),
-            }),
+            retry_options: Some(RetryOptions::completed(self.retry_options)),
             s3_backup_mode: self
                 .s3_backup_mode
                 .or(Some(HttpEndpointS3BackupMode::FailedDataOnly)),

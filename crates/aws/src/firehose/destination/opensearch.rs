@@ -23,7 +23,6 @@ const SUBNETS_SHAPE: Shape = Shape::new(Kind::List(&SOLID_SHAPE)).min(1).max(16)
 const SECURITY_GROUPS_SHAPE: Shape = Shape::new(Kind::List(&SOLID_SHAPE)).min(1).max(5);
 
 const MB_DEFAULT: u32 = 5;
-const RETRY_SECONDS_DEFAULT: u32 = 300;
 
 both! {
     /// The private network that a cluster is in.
@@ -96,15 +95,12 @@ impl OpenSearchDestinationConfiguration {
     /// As [`S3DestinationConfiguration::completed`].
     pub(super) fn completed(self) -> Result<Self, Error> {
         let hints = OpenSearchBufferingHints::completed(self.buffering_hints, MB_DEFAULT)?;
-        let retry_seconds = self.retry_options.and_then(|it| it.duration_in_seconds);
         let rotation = self.index_rotation_period;
         let backup = self.s3_backup_mode;
         Ok(Self {
             index_rotation_period: rotation.or(Some(IndexRotationPeriod::OneDay)),
             buffering_hints: Some(hints),
-            retry_options: Some(RetryOptions {
-                duration_in_seconds: retry_seconds.or(Some(RETRY_SECONDS_DEFAULT)),
-            }),
+            retry_options: Some(RetryOptions::completed(self.retry_options)),
             cloud_watch_logging_options: self
                 .cloud_watch_logging_options
                 .or(Some(CloudWatchLoggingOptions::OFF)),

@@ -14,6 +14,8 @@ const PARAMETER_VALUE_SHAPE: Shape = STRING.min(1).max(5_120).pattern(&TEXT);
 const PARAMETERS_SHAPE: Shape = Shape::new(Kind::List(&ProcessorParameter::SHAPE));
 const PROCESSORS_SHAPE: Shape = Shape::new(Kind::List(&Processor::SHAPE));
 
+const RETRY_SECONDS_DEFAULT: u32 = 300;
+
 both! {
     /// A setting of a processor.
     ProcessorParameter {
@@ -68,7 +70,7 @@ both! {
 
 impl CloudWatchLoggingOptions {
     /// Nowhere.
-    pub(super) const OFF: Self = Self {
+    pub const OFF: Self = Self {
         enabled: Some(false),
         log_group_name: None,
         log_stream_name: None,
@@ -83,5 +85,15 @@ both! {
         /// # Units
         /// Seconds.
         duration_in_seconds: Option<u32> = "DurationInSeconds" is RETRY_SECONDS_SHAPE,
+    }
+}
+
+impl RetryOptions {
+    /// With what the service assumes.
+    pub(super) fn completed(given: Option<Self>) -> Self {
+        let seconds = given.and_then(|given| given.duration_in_seconds);
+        Self {
+            duration_in_seconds: seconds.or(Some(RETRY_SECONDS_DEFAULT)),
+        }
     }
 }
