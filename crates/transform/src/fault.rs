@@ -37,6 +37,22 @@ pub(crate) enum Fault {
     PartitionMissing,
     #[error("Length of evaluated {field} cannot be greater than {max}")]
     TooLong { field: &'static str, max: usize },
+    #[error("{what} has {bytes} bytes; {max} are the most")]
+    TooManyBytes {
+        what: &'static str,
+        bytes: usize,
+        max: usize,
+    },
+    #[error(
+        "{field} gives names such as {sample:?}, which no object can have: a name between slashes is empty, a dot, \
+         or two dots, or there is a control character"
+    )]
+    Name { field: &'static str, sample: String },
+    #[error(
+        "the partition key {value:?} cannot be in the name of an object: nothing between its slashes may be empty \
+         or consist of dots, and no character may be a control character"
+    )]
+    KeyValue { value: String },
     #[error("the record has no value for the partition key {name:?} of the prefix")]
     KeyMissing { name: String },
     #[error("{name:?} is not a time zone")]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use afflux_types::{Error, Result};
 use object_store::path::Path as Key;
@@ -61,11 +61,18 @@ pub(crate) fn sync(fs: &dyn FileSystem, directories: &BTreeSet<PathBuf>) -> faul
 /// Moves an object from the spool below a directory, and gives the one that has its name now.
 pub(crate) fn place(spool: &Spool, root: &Path, object: &Planned) -> fault::Result<PathBuf> {
     let (fs, from) = (&*spool.fs, spool.path(&object.file));
-    let to = root.join(&object.key);
+    let key = Path::new(&object.key);
+    if !key
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
+    {
+        // Prefixes and partition keys are checked long before: this would be somebody else's directory.
+        let reason = format!("{:?} leads out of {}", object.key, root.display());
+        return Err(Fault::Name { reason });
+    }
+    let to = root.join(key);
     let len = |path: &Path| fs.len(path).map_err(Fault::io("look at", path));
-    let parent = Path::new(&object.key)
-        .parent()
-        .unwrap_or_else(|| Path::new(""));
+    let parent = key.parent().unwrap_or_else(|| Path::new(""));
     let directory = root.join(parent);
     if len(&from)?.is_none() {
         // It was moved by an attempt that did not live to see it.

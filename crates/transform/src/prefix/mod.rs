@@ -6,7 +6,8 @@
 //!
 //! # Invariants
 //! - Whatever can be wrong with a prefix is said when it is made; evaluating fails only for what a record
-//!   brings: a partition key that is missing, or so long that the prefix gets too long.
+//!   brings: a partition key that is missing, that could lead out of a directory or cannot be in a name, or so
+//!   long that the prefix gets too long.
 //! - All times in a prefix are of one instant; all random strings are different.
 
 mod parse;
@@ -25,12 +26,19 @@ pub(crate) use time::week as us_week;
 
 /// Characters of an evaluated prefix.
 pub(crate) const EVALUATED_CHARS_MAX: usize = 512;
+/// Bytes of an evaluated prefix: names in object stores have 1,024, and what follows the prefix has 270 at most.
+const EVALUATED_BYTES_MAX: usize = 754;
+/// Bytes of a directory's name.
+const DIRECTORY_BYTES_MAX: usize = 255;
+/// Of these, what a prefix leaves to the name of a file that follows it.
+const FILE_BYTES: usize = 142;
 
 /// What stands before the names of objects, as a template.
 #[derive(Clone, Debug)]
 pub struct Prefix {
     field: Field,
     parts: Vec<Part>,
+    for_files: bool,
 }
 
 /// The setting that a prefix is from.
@@ -93,6 +101,15 @@ impl Prefix {
         Ok(parse::error(text, prefix)?)
     }
 
+    /// The same prefix, for objects that are files: what is between two slashes is the name of a directory.
+    #[must_use]
+    pub fn for_files(self) -> Self {
+        Self {
+            for_files: true,
+            ..self
+        }
+    }
+
     /// What the prefix is for one object.
     ///
     /// # Errors
@@ -114,7 +131,11 @@ impl Prefix {
                 }
             }
         }
-        self.check_length(out.chars().count())?;
+        self.check_length(out.chars().count(), out.len())?;
+        // Object stores do not keep it, and for a file it would mean another directory.
+        if out.starts_with('/') {
+            out.remove(0);
+        }
         Ok(out)
     }
 
@@ -129,21 +150,29 @@ impl Prefix {
     /// As [`evaluate`](Self::evaluate): a record that gets through here gets through there.
     pub fn partition(&self, keys: &PartitionKeys) -> Result<String> {
         let mut name = String::new();
-        let mut chars = 0;
+        let mut length = Length::default();
         for part in &self.parts {
-            if let Part::Query(_) | Part::Transformer(_) = part {
-                let value = part.partition_key(keys)?;
-                name.push_str(value);
-                chars += value.chars().count();
-            } else if let Part::Text(text) = part {
-                name.push_str(text);
-                chars += text.chars().count();
-            } else {
-                name.push('\0');
-                chars += part.chars_max();
+            match part {
+                Part::Query(_) | Part::Transformer(_) => {
+                    let value = part.partition_key(keys)?;
+                    check_value(value)?;
+                    name.push_str(value);
+                    length.add(value);
+                }
+                Part::Text(text) => {
+                    name.push_str(text);
+                    length.add(text);
+                }
+                _ => {
+                    name.push('\0');
+                    length.add_unknown(part.chars_max());
+                }
             }
         }
-        self.check_length(chars)?;
+        self.check_length(length.chars, length.bytes)?;
+        if self.for_files {
+            length.check_files()?;
+        }
         Ok(if self.is_partitioned() {
             name
         } else {
@@ -174,17 +203,82 @@ impl Prefix {
         })
     }
 
-    fn check_length(&self, chars: usize) -> Result<(), Fault> {
-        if chars <= EVALUATED_CHARS_MAX {
-            return Ok(());
+    fn check_length(&self, chars: usize, bytes: usize) -> Result<(), Fault> {
+        let field = match self.field {
+            Field::Output => "prefix",
+            Field::Error => "ErrorOutputPrefix",
+        };
+        if chars > EVALUATED_CHARS_MAX {
+            let max = EVALUATED_CHARS_MAX;
+            return Err(Fault::TooLong { field, max });
         }
-        Err(Fault::TooLong {
-            field: match self.field {
-                Field::Output => "prefix",
-                Field::Error => "ErrorOutputPrefix",
-            },
-            max: EVALUATED_CHARS_MAX,
-        })
+        if bytes > EVALUATED_BYTES_MAX {
+            return Err(Fault::TooManyBytes {
+                what: field,
+                bytes,
+                max: EVALUATED_BYTES_MAX,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// How long a prefix is, and the names between its slashes.
+#[derive(Debug, Default)]
+struct Length {
+    chars: usize,
+    bytes: usize,
+    /// Of what is behind the last slash so far.
+    last: usize,
+    /// Of the longest name before it.
+    longest: usize,
+}
+
+impl Length {
+    fn add(&mut self, text: &str) {
+        self.chars += text.chars().count();
+        self.bytes += text.len();
+        for (index, name) in text.split('/').enumerate() {
+            if index > 0 {
+                self.longest = self.longest.max(self.last);
+                self.last = 0;
+            }
+            self.last += name.len();
+        }
+    }
+
+    /// Adds what has so many characters of one byte at most.
+    fn add_unknown(&mut self, chars: usize) {
+        self.chars += chars;
+        self.bytes += chars;
+        self.last += chars;
+    }
+
+    fn check_files(&self) -> Result<(), Fault> {
+        let names = [
+            ("a directory's name", self.longest, DIRECTORY_BYTES_MAX),
+            (
+                "what is before a file's name",
+                self.last,
+                DIRECTORY_BYTES_MAX - FILE_BYTES,
+            ),
+        ];
+        match names.into_iter().find(|(_, bytes, max)| bytes > max) {
+            Some((what, bytes, max)) => Err(Fault::TooManyBytes { what, bytes, max }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses a partition key that could lead out of a directory, or that no name of an object can have.
+fn check_value(value: &str) -> Result<(), Fault> {
+    // Only dots, because what stands beside them could make `..` of them.
+    let is_name = |name: &str| name.bytes().any(|byte| byte != b'.');
+    match value.split('/').all(is_name) && !value.contains(|c: char| c.is_ascii_control()) {
+        true => Ok(()),
+        false => Err(Fault::KeyValue {
+            value: value.to_owned(),
+        }),
     }
 }
 

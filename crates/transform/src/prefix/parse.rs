@@ -1,7 +1,10 @@
 //! Takes prefixes apart, and says which expression may stand where.
 
+use afflux_types::ServerTime;
+use jiff::tz::TimeZone;
+
 use super::pattern::Pattern;
-use super::{Field, Part, Partitioning, Prefix};
+use super::{Field, Part, Partitioning, Prefix, time};
 use crate::Fault;
 
 const DEFAULT_TIME: &str = "yyyy/MM/dd/HH/";
@@ -72,7 +75,11 @@ fn parts(text: &str, field: Field) -> Result<Prefix, Fault> {
     if !rest.is_empty() {
         parts.push(Part::Text(rest.to_owned()));
     }
-    Ok(Prefix { field, parts })
+    Ok(Prefix {
+        field,
+        parts,
+        for_files: false,
+    })
 }
 
 fn part(namespace: &str, value: &str, field: Field) -> Result<Part, Fault> {
@@ -107,9 +114,43 @@ impl Prefix {
         self.has(|part| !matches!(part, Part::Text(_)))
     }
 
-    /// Refuses a prefix that is too long whatever records bring.
+    /// Refuses a prefix that is too long, or cannot be in a name, whatever records bring.
     fn check(self) -> Result<Self, Fault> {
-        self.check_length(self.parts.iter().map(Part::chars_max).sum())?;
+        let chars = self.parts.iter().map(Part::chars_max).sum();
+        let text = |part: &Part| match part {
+            Part::Text(text) => text.len(),
+            _ => part.chars_max(),
+        };
+        self.check_length(chars, self.parts.iter().map(text).sum())?;
+        let sample = self.sample();
+        // Behind the last slash comes the name of the object.
+        let (directories, _) = sample.rsplit_once('/').unwrap_or_default();
+        let mut names = directories
+            .strip_prefix('/')
+            .unwrap_or(directories)
+            .split('/');
+        let is_wrong = |name: &str| matches!(name, "" | "." | "..");
+        let has_control = sample.contains(|c: char| c.is_ascii_control());
+        if has_control || (!directories.is_empty() && names.any(is_wrong)) {
+            return Err(Fault::Name {
+                field: self.field.name(),
+                sample,
+            });
+        }
         Ok(self)
+    }
+
+    /// What it may look like.
+    fn sample(&self) -> String {
+        let time = crate::name::local(ServerTime::from_millis(0), &TimeZone::UTC);
+        let mut sample = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => sample.push_str(text),
+                Part::Time(pattern) => time::write(&mut sample, pattern, &time),
+                _ => sample.push('x'),
+            }
+        }
+        sample
     }
 }

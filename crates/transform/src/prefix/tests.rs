@@ -226,7 +226,7 @@ fn a_prefix_has_512_characters_at_most() {
 
     let prefix = Prefix::output("!{partitionKeyFromQuery:a}", Partitioning::Dynamic).unwrap();
     for (length, fits) in [(512, true), (513, false)] {
-        let value = "ä".repeat(length);
+        let value = "a".repeat(length);
         let keys = keys(&[("a", &value)], &[]);
         assert_eq!(prefix.partition(&keys).is_ok(), fits);
         assert_eq!(evaluate_in(&prefix, TIME, "", &keys).is_ok(), fits);
@@ -240,7 +240,7 @@ fn partitions_are_told_apart_by_the_place_that_they_give() {
     let name = |a: &str, b: &str| prefix.partition(&keys(&[("a", a), ("b", b)], &[])).unwrap();
     assert_eq!(name("x", "y"), name("x", "y"));
     assert_ne!(name("x", "y"), name("y", "x"));
-    assert_ne!(name("x/", "y"), name("x", "/y"));
+    assert_ne!(name("x/z", "y"), name("x", "z/y"));
     let missing = prefix.partition(&keys(&[("a", "x")], &[])).unwrap_err();
     let failed = crate::Failed::without_partition(record(), &missing);
     assert_eq!(
@@ -381,5 +381,111 @@ proptest! {
             }
         }
         drop(Prefix::error(&text, ""));
+    }
+}
+
+/// Whether records with this partition key get through, into `for_files` or a bucket.
+fn passes(text: &str, value: &str, for_files: bool) -> Result<String> {
+    let prefix = Prefix::output(text, Partitioning::Dynamic).unwrap();
+    let prefix = match for_files {
+        true => prefix.for_files(),
+        false => prefix,
+    };
+    prefix.partition(&keys(&[("k", value)], &[]))
+}
+
+#[test]
+fn a_partition_key_leads_nowhere_else_and_into_no_name_that_cannot_be() {
+    for value in [
+        "..", "../..", "a/../b", "a/..", ".", "a/./b", "...", "/etc", "a/", "a//b", "/", "a\0",
+        "a\nb", "a\x7f",
+    ] {
+        for text in [
+            "!{partitionKeyFromQuery:k}/",
+            ".!{partitionKeyFromQuery:k}/",
+        ] {
+            let refused = passes(text, value, false).expect_err(value).to_string();
+            assert!(refused.contains(&format!("{value:?}")), "{refused}");
+        }
+    }
+    for value in [
+        "a",
+        "2026/11/22",
+        ".a",
+        "a..b",
+        "..a",
+        "\u{fc}",
+        "a b",
+        "a\\b",
+    ] {
+        passes("x/!{partitionKeyFromQuery:k}/", value, true).expect(value);
+    }
+}
+
+#[test]
+fn names_of_directories_and_files_have_room_for_what_records_bring() {
+    let directory = "x-!{partitionKeyFromQuery:k}/!{timestamp:yyyy}";
+    passes(directory, &"a".repeat(253), true).unwrap();
+    let refused = passes(directory, &"a".repeat(254), true).unwrap_err();
+    assert_eq!(
+        refused.message(),
+        "a directory's name has 256 bytes; 255 are the most"
+    );
+    passes(directory, &"a".repeat(254), false).unwrap();
+    let file = "x/!{partitionKeyFromQuery:k}";
+    passes(file, &"a".repeat(113), true).unwrap();
+    let refused = passes(file, &"a".repeat(114), true).unwrap_err();
+    assert_eq!(
+        refused.message(),
+        "what is before a file's name has 114 bytes; 113 are the most"
+    );
+    let wide = "\u{1f3a5}".repeat(200);
+    let refused = passes("!{partitionKeyFromQuery:k}/", &wide, false).unwrap_err();
+    assert_eq!(refused.message(), "prefix has 801 bytes; 754 are the most");
+}
+
+#[test]
+fn a_prefix_that_no_object_can_have_is_refused_when_it_is_made() {
+    for text in [
+        "../",
+        "a/../b/",
+        "a/./",
+        "a//b/",
+        "//a/",
+        "a/!{timestamp:'..'}/",
+        "a\n/",
+    ] {
+        let refused = refusal(text);
+        assert!(
+            refused.contains("no object can have") || refused.contains("Invalid conversion"),
+            "{text:?}: {refused}"
+        );
+    }
+    let refused = Prefix::error("../!{firehose:error-output-type}/", "").unwrap_err();
+    assert!(
+        refused.message().contains("ErrorOutputPrefix gives names"),
+        "{refused}"
+    );
+    // Object stores do not keep the first slash.
+    assert_eq!(output("/a/!{timestamp:yyyy}/"), "a/2018/");
+    assert_eq!(output("a.-"), "a.-2018/08/27/10/");
+}
+
+proptest! {
+    #[test]
+    fn no_partition_key_leads_out_of_a_directory(
+        before in "[a./]{0,3}", value in "[a./\\x00]{0,5}", behind in "[a./]{0,3}",
+    ) {
+        let text = format!("{before}!{{partitionKeyFromQuery:k}}{behind}");
+        if let Ok(prefix) = Prefix::output(&text, Partitioning::Dynamic) {
+            let keys = keys(&[("k", &value)], &[]);
+            if prefix.partition(&keys).is_ok() {
+                let evaluated = evaluate_in(&prefix, TIME, "", &keys).unwrap();
+                let name = format!("{evaluated}lake-1");
+                for part in name.split('/') {
+                    prop_assert!(!matches!(part, "" | "." | "..") && !part.contains('\0'), "{name:?}");
+                }
+            }
+        }
     }
 }
