@@ -1,7 +1,7 @@
 //! `kill -9` of the server at random moments under load, again and again.
 //!
-//! Producers, consumers, an archive and a camera work all the time. Afterwards nothing that was
-//! acknowledged may be lost, nothing may have been delivered or archived twice, no position may have
+//! Producers, consumers, a delivery and a camera work all the time. Afterwards nothing that was
+//! acknowledged may be lost, nothing may have been pushed or delivered twice, no position may have
 //! been given to two records, and the directory must pass `afflux check`.
 
 use std::collections::BTreeMap;
@@ -25,14 +25,14 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 use tokio::task::JoinSet;
 
-use crate::support::{World, archived, durable, records, video};
+use crate::support::{World, delivered, durable, records, video};
 use crate::video::{assert_each_once, fragments};
 
 /// A consumer that stays, and lets its client find the server again.
 const STEADY: &str = "steady consumer";
 /// A consumer that is dropped now and then, and goes on from the positions that it kept.
 const RESUMED: &str = "resumed consumer";
-const ARCHIVE: &str = "archive";
+const LAKE: &str = "lake";
 
 const PRODUCERS: u32 = 3;
 const FRAGMENTS_PER_ROUND: usize = 3;
@@ -301,33 +301,43 @@ impl Load {
     }
 }
 
-/// An archive of the stream, without compression, in small files.
-fn archive(world: &World) -> PathBuf {
-    let directory = world.file("archive");
+/// A delivery of the stream to a directory, which says where each record comes from.
+fn deliver(world: &World) -> PathBuf {
+    let directory = world.file("lake");
     std::fs::create_dir(&directory).unwrap();
-    let settings = "--compression none --file-seconds 1 --file-bytes 200000";
-    let mut add = vec!["archive", "add", "s", directory.to_str().unwrap()];
-    add.extend(settings.split(' '));
-    world.ok(&add);
+    let create = "delivery create lake --stream s --envelope --manifest --interval 1 --to";
+    let mut create: Vec<&str> = create.split(' ').collect();
+    create.push(directory.to_str().unwrap());
+    world.ok(&create);
     directory
 }
 
-/// Waits until everything is archived and judges the archive.
-async fn judge_archive(world: &World, directory: &Path, history: &History) {
+/// Waits until everything is delivered and judges what the directory holds.
+async fn judge_delivery(world: &World, directory: &Path, history: &History) {
     let stored = durable(&world.peer().await, "s").await;
-    wait::until_true("everything is archived", || {
-        let list = ["archive", "list", "--output", "json"];
+    wait::until_true("everything is delivered", || {
+        let list = ["delivery", "list", "--output", "json"];
         world.afflux.run(&list).json()[0]["records"].as_u64() == Some(stored)
     });
-    for record in archived(directory, "s") {
+    let verify = [
+        "delivery",
+        "verify",
+        directory.to_str().unwrap(),
+        "--output",
+        "json",
+    ];
+    let verified = world.afflux.run(&verify).json();
+    assert_eq!(verified[0]["records"].as_u64(), Some(stored), "{verified}");
+    assert_eq!(verified[0]["missing"].as_u64(), Some(0), "{verified}");
+    for record in delivered(directory) {
         let number = record.number;
         let place = Place {
             shard: number.shard().get(),
             position: number.position().get(),
         };
-        history.delivered(ARCHIVE, Some(place), &record.key, record.data.as_bytes());
+        history.delivered(LAKE, Some(place), &record.key, record.data.as_bytes());
     }
-    assert_eq!(history.assert_kept(ARCHIVE).delivered as u64, stored);
+    assert_eq!(history.assert_kept(LAKE).delivered as u64, stored);
 }
 
 /// Kills the server and starts it again, sometimes after starts that are cut off, too.
@@ -349,7 +359,7 @@ async fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
     let peer = world.peer().await;
     peer.create(records("s", 2)).await;
     peer.create(video("cam")).await;
-    let directory = archive(&world);
+    let directory = deliver(&world);
     let mut camera = Filming::start(&world, rounds);
     let mut load = Load::start(&world, &seed).await;
     for _ in 0..rounds {
@@ -359,7 +369,7 @@ async fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
     }
     let history = load.finish().await;
     camera.finish(&world).await;
-    judge_archive(&world, &directory, &history).await;
+    judge_delivery(&world, &directory, &history).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -367,7 +377,7 @@ async fn shards_that_split_and_merge_while_the_server_is_killed_lose_and_repeat_
     let mut seed = Seed::from_env();
     let mut world = World::with_config(SMALL_SEGMENTS);
     world.peer().await.create(records("s", 1)).await;
-    let directory = archive(&world);
+    let directory = deliver(&world);
     let mut load = Load::start(&world, &seed).await;
     for round in 0..count("AFFLUX_RESHARD_ROUNDS", 12) {
         load.go_on(&mut seed, 200);
@@ -387,7 +397,7 @@ async fn shards_that_split_and_merge_while_the_server_is_killed_lose_and_repeat_
         }
     }
     let history = load.finish().await;
-    judge_archive(&world, &directory, &history).await;
+    judge_delivery(&world, &directory, &history).await;
     let shards = world.peer().await.describe("s").await.shards;
     assert!(shards.len() > 1, "no split ever took place");
 }

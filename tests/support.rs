@@ -249,37 +249,28 @@ pub(crate) fn files_below(root: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// A record in an archive.
-pub(crate) struct Archived {
+/// A record in an envelope.
+pub(crate) struct Delivered {
     pub(crate) number: SequenceNumber,
     pub(crate) key: String,
     pub(crate) data: String,
 }
 
-/// What an archive without compression holds of a stream: the files that its manifests list, in
-/// their order, shard after shard.
+/// What a directory holds of deliveries with envelopes and without compression: the objects that their manifests
+/// list, in their order.
 ///
-/// Read by hand, not with the archive's own reader: this is what any other program would see.
-pub(crate) fn archived(directory: &Path, stream: &str) -> Vec<Archived> {
+/// Read by hand, not with the program's own reader: this is what any other program would see.
+pub(crate) fn delivered(directory: &Path) -> Vec<Delivered> {
     let mut records = Vec::new();
-    for manifest in files_below(&directory.join(stream), "jsonl") {
-        if manifest
-            .file_name()
-            .is_none_or(|name| name != "manifest.jsonl")
-        {
-            continue;
-        }
-        let shard = manifest.parent().unwrap();
-        for line in std::fs::read_to_string(&manifest).unwrap().lines() {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            let Some(path) = line["file"]["path"].as_str() else {
-                continue;
-            };
-            let text = std::fs::read_to_string(shard.join(path)).unwrap();
-            records.extend(text.lines().map(|line| {
+    for manifest in files_below(&directory.join("_manifests"), "json") {
+        let manifest = std::fs::read_to_string(manifest).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        for object in manifest["objects"].as_array().unwrap() {
+            let text = std::fs::read_to_string(directory.join(object["key"].as_str().unwrap()));
+            records.extend(text.unwrap().lines().map(|line| {
                 let record: serde_json::Value = serde_json::from_str(line).unwrap();
                 let field = |name: &str| record[name].as_str().unwrap().to_owned();
-                Archived {
+                Delivered {
                     number: field("sequence_number").parse().unwrap(),
                     key: field("partition_key"),
                     data: field("data"),

@@ -7,7 +7,7 @@ use afflux_testkit::wait;
 use serde_json::{Value, json};
 
 use super::serve::get;
-use crate::support::World;
+use crate::support::{World, delivered};
 
 /// All files below a directory, in the order of their names.
 fn files(directory: &Path) -> Vec<PathBuf> {
@@ -289,4 +289,68 @@ fn what_cannot_be_delivered_is_refused() {
         .run(&["delivery", "describe", "other"])
         .fails(1);
     world.afflux.run(&["delivery", "delete", "other"]).fails(1);
+}
+
+#[test]
+fn what_was_delivered_is_verified_without_a_server() {
+    let mut world = World::start();
+    world.ok(&["stream", "create", "orders"]);
+    let directory = world.file("lake");
+    std::fs::create_dir(&directory).unwrap();
+    let to = directory.to_str().unwrap();
+    let create = [
+        "delivery", "create", "lake", "--stream", "orders", "--to", to,
+    ];
+    let how = ["--interval", "0", "--envelope", "--manifest"];
+    world.ok(&[&create[..], &how[..]].concat());
+    let put = ["put", "orders", "--key", "k"];
+    world.afflux.run_with(&put, b"one\ntwo\n").ok();
+    until_delivered(&world, "lake", 2);
+    let found: Vec<String> = delivered(&directory)
+        .into_iter()
+        .map(|one| one.data)
+        .collect();
+    assert_eq!(found, ["one", "two"]);
+    // Envelopes can be taken off again, and manifests stay.
+    world.ok(&["delivery", "update", "lake", "--envelope", "false"]);
+    world.afflux.run_with(&put, b"three\n").ok();
+    until_delivered(&world, "lake", 3);
+    let plain = files(&directory)
+        .into_iter()
+        .filter(|path| path.extension().is_none());
+    let plain: Vec<_> = plain
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    assert_eq!(plain, ["three\n"]);
+    assert!(world.server.terminate().success());
+
+    let verify = ["delivery", "verify", to];
+    let text = world.ok(&verify);
+    assert!(
+        text.starts_with("DELIVERY") && text.contains("lake"),
+        "{text}"
+    );
+    let json = world
+        .afflux
+        .run(&[&verify[..], &["--output", "json"]].concat())
+        .json();
+    assert_eq!(
+        (&json[0]["records"], &json[0]["missing"]),
+        (&json!(3), &json!(0))
+    );
+    assert_eq!(json[0]["shards"][0]["to_position"], 3, "{json}");
+    let object = files(&directory)
+        .into_iter()
+        .find(|path| !path.starts_with(directory.join("_manifests")));
+    std::fs::write(object.unwrap(), b"changed").unwrap();
+    let refused = world.afflux.run(&verify);
+    assert!(
+        refused.fails(1).contains("with the SHA-256"),
+        "{}",
+        refused.stderr
+    );
+    world
+        .afflux
+        .run(&["delivery", "verify", "/nowhere"])
+        .fails(1);
 }

@@ -3,7 +3,6 @@
 //! Exit codes: 0 it worked, 1 the request failed, 2 it was typed wrongly. Data goes to the standard
 //! output, everything else to the standard error.
 
-mod archives;
 mod bench;
 mod check;
 mod deliveries;

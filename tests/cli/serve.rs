@@ -174,7 +174,6 @@ fn the_dashboard_asks_for_nothing_that_the_server_does_not_measure() {
     let directory = world.file("objects");
     std::fs::create_dir(&directory).unwrap();
     let to = directory.to_str().unwrap();
-    world.ok(&["archive", "add", "s", to]);
     world.ok(&["delivery", "create", "d", "--stream", "s", "--to", to]);
     let list = "POST / HTTP/1.1\r\nX-Amz-Target: Kinesis_20131202.ListStreams\r\n\
                 Content-Type: application/x-amz-json-1.1\r\n\r\n{}";

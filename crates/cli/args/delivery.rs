@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Connection, ConnectionOnly};
+use super::{Connection, ConnectionOnly, Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Delivery {
@@ -24,11 +24,13 @@ pub(crate) enum Delivery {
     Replay(DeliveryReplay),
     /// End a delivery stream; its objects stay.
     Delete(DeliveryNamed),
+    /// Check the objects of a directory against the manifests in it, without a server.
+    Verify(DeliveryVerify),
 }
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'\n  afflux delivery create search --stream orders --to /srv/failed \\\n    --opensearch-url https://search.example.com:9200 --index orders --rotation day\n  afflux delivery create table --stream orders --to /srv/table --size-mib 64 --parquet-schema orders.json\n  afflux delivery create door --stream front-door --to /srv/video --interval 60"
+    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'\n  afflux delivery create search --stream orders --to /srv/failed \\\n    --opensearch-url https://search.example.com:9200 --index orders --rotation day\n  afflux delivery create table --stream orders --to /srv/table --size-mib 64 --parquet-schema orders.json\n  afflux delivery create door --stream front-door --to /srv/video --interval 60\n  afflux delivery create archive --stream orders --to /srv/archive --envelope --manifest"
 )]
 pub(crate) struct DeliveryCreate {
     /// The delivery stream's name.
@@ -77,6 +79,15 @@ pub(crate) struct DeliveryReplay {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DeliveryVerify {
+    /// The directory, or a copy of a bucket.
+    pub(crate) directory: PathBuf,
+    /// How to print results.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DeliveryNamed {
     /// The delivery stream's name.
     pub(crate) name: String,
@@ -114,6 +125,12 @@ pub(crate) struct DeliveryObjects {
     /// An object, or a request to a cluster, is complete so long after its first record: 0 to 900.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) interval: Option<u64>,
+    /// Write each record as a line of JSON with its stream, shard, sequence number, key and time.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) envelope: Option<bool>,
+    /// Write a manifest beside the objects of each batch: their names, sizes and SHA-256, and what they account for.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) manifest: Option<bool>,
     /// A jq query whose result says which partition a record belongs to.
     #[arg(long, value_name = "QUERY")]
     pub(crate) partition_by: Option<String>,

@@ -1,6 +1,5 @@
 //! What can be typed: every command, flag and default. Nothing here looks at the machine.
 
-mod archive;
 mod bench;
 mod delivery;
 mod pull;
@@ -11,14 +10,13 @@ use std::path::PathBuf;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
-pub(crate) use archive::{Archive, ArchiveAdd, Compression};
 pub(crate) use bench::{
     BenchBare, BenchBareHttp, BenchCommon, BenchDelivery, BenchFanout, BenchKinesis, BenchLatency,
     BenchProduce, BenchVideo, BenchWhat, CameraProtocol, HttpVersion,
 };
 pub(crate) use delivery::{
     Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryReplay, DeliveryUpdate,
-    IndexRotation, ObjectCompression, PageCompression,
+    DeliveryVerify, IndexRotation, ObjectCompression, PageCompression,
 };
 pub(crate) use pull::{PullTransport, VideoPull};
 
@@ -45,7 +43,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a server.
     Serve(Serve),
-    /// Run a server with producers, cameras, consumers and an archive, and verify what they did.
+    /// Run a server with producers, cameras, consumers and deliveries, and verify what they did.
     Demo(Demo),
     /// Create, list, describe, delete, split and merge streams.
     #[command(subcommand)]
@@ -63,9 +61,6 @@ pub(crate) enum Command {
     /// Upload, pull, list, cut and follow video.
     #[command(subcommand)]
     Video(Video),
-    /// Archive streams to directories.
-    #[command(subcommand)]
-    Archive(Archive),
     /// Deliver records and video to directories, buckets and search clusters.
     #[command(subcommand)]
     Delivery(Box<Delivery>),

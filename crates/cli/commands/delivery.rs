@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use afflux_client::Client;
 use afflux_deliver::{
     ClusterSettings, DeliverySettings, DeliverySource, ObjectSettings, Place, Receiver, Start,
+    VerifiedDelivery,
 };
 use afflux_transform::{Conversion, IndexSettings, ParquetCompression, Processor, Rotation};
 use afflux_types::{DeliveryName, ServerTime};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use super::connect::connect;
 use crate::args::{
     ConnectionOnly, Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryReplay,
-    DeliveryUpdate, IndexRotation, ObjectCompression, PageCompression,
+    DeliveryUpdate, DeliveryVerify, IndexRotation, ObjectCompression, PageCompression,
 };
 use crate::printer::{Printer, table, usage};
 
@@ -29,6 +30,7 @@ pub(crate) async fn run(command: Delivery) -> Result<ExitCode> {
         Delivery::Resume(args) => pause(args, false).await,
         Delivery::Replay(args) => replay(args).await,
         Delivery::Delete(args) => delete(args).await,
+        Delivery::Verify(args) => verify(args).await,
     }
 }
 
@@ -59,7 +61,7 @@ async fn create(args: DeliveryCreate) -> Result<ExitCode> {
     };
     let mut settings = DeliverySettings::new(source, ObjectSettings::new(place));
     if !is_video {
-        settings.processors = vec![Processor::AppendDelimiter(b"\n".to_vec())];
+        settings.processors = vec![line_feed()];
     }
     apply(&args.objects, &mut settings)?;
     let request = NewDelivery {
@@ -191,8 +193,31 @@ fn apply(typed: &DeliveryObjects, settings: &mut DeliverySettings) -> Result<()>
             .push(Processor::MetadataExtraction { query });
         settings.partitioned = true;
     }
+    apply_account(typed, settings);
     apply_cluster(typed, settings)?;
     convert(typed, settings)
+}
+
+/// Puts what was typed of envelopes and manifests into settings.
+fn apply_account(typed: &DeliveryObjects, settings: &mut DeliverySettings) {
+    if let Some(enveloped) = typed.envelope {
+        settings.enveloped = enveloped;
+        // An envelope is a line already.
+        let is_line_feed =
+            |one: &Processor| matches!(one, Processor::AppendDelimiter(end) if end == b"\n");
+        settings.processors.retain(|one| !is_line_feed(one));
+        if !enveloped {
+            settings.processors.push(line_feed());
+        }
+    }
+    if let Some(manifests) = typed.manifest {
+        settings.manifests = manifests;
+    }
+}
+
+/// What puts each record into a line.
+fn line_feed() -> Processor {
+    Processor::AppendDelimiter(b"\n".to_vec())
 }
 
 /// Puts what was typed of a cluster into settings.
@@ -297,6 +322,69 @@ async fn describe(args: DeliveryNamed) -> Result<ExitCode> {
     let text = serde_json::to_string_pretty(&value)?;
     printer.result(&value, || text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn verify(args: DeliveryVerify) -> Result<ExitCode> {
+    let directory = args.directory.clone();
+    let verified = tokio::task::spawn_blocking(move || afflux_deliver::verify(&directory));
+    let verified = verified.await.context("verify a directory")??;
+    let mut printer = Printer::new(args.output);
+    let values: Vec<Value> = verified.iter().map(verified_value).collect();
+    printer.result(&values, || {
+        let row = |one: &VerifiedDelivery| {
+            vec![
+                one.name.clone(),
+                one.id.clone(),
+                format!("{} from {}", one.batches, one.first_batch),
+                one.records.to_string(),
+                one.missing().to_string(),
+                one.objects.to_string(),
+                one.bytes.to_string(),
+                one.elsewhere.to_string(),
+            ]
+        };
+        let rows: Vec<_> = verified.iter().map(row).collect();
+        table(
+            &[
+                "DELIVERY",
+                "ID",
+                "BATCHES",
+                "RECORDS",
+                "MISSING",
+                "OBJECTS",
+                "BYTES",
+                "ELSEWHERE",
+            ],
+            &rows,
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verified_value(of: &VerifiedDelivery) -> Value {
+    let shards = of.shards.iter().map(|(shard, verified)| {
+        json!({
+            "shard": shard.to_string(),
+            "from_position": verified.from.get(),
+            "to_position": verified.to.get(),
+            "missing": verified.missing,
+            "closed": verified.closed,
+        })
+    });
+    json!({
+        "delivery": of.name,
+        "id": of.id,
+        "stream": of.stream,
+        "first_batch": of.first_batch,
+        "batches": of.batches,
+        "records": of.records,
+        "failed": of.failed,
+        "missing": of.missing(),
+        "objects": of.objects,
+        "bytes": of.bytes,
+        "elsewhere": of.elsewhere,
+        "shards": shards.collect::<Vec<_>>(),
+    })
 }
 
 fn value(of: &Described) -> Result<Value> {

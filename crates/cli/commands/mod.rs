@@ -1,6 +1,5 @@
 //! One file for each command: what was typed comes in, results go out through the printer.
 
-mod archive;
 mod aws_env;
 mod check;
 mod connect;
@@ -44,7 +43,6 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             Command::Tail(args) => tail::run(args).await,
             Command::Consumer(args) => consumer::run(args).await,
             Command::Video(args) => video::run(args).await,
-            Command::Archive(args) => archive::run(args).await,
             Command::Delivery(args) => delivery::run(*args).await,
             Command::AwsEnv(_) | Command::Check(_) | Command::Bench(_) => {
                 unreachable!("handled above")

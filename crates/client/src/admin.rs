@@ -2,9 +2,9 @@
 
 use afflux_types::{DeliveryName, Error, HashKey, Result, ShardId, StreamName};
 use afflux_wire::message::{
-    Activity, AdminRequest, Answer, Archive, ArchiveStatus, Command, ConsumerRef, CreateStream,
-    Delivery, DeliveryRef, FragmentList, ListArchives, ListDeliveries, ListFragments, ListStreams,
-    MergeShards, NewDelivery, PauseDelivery, SplitShard, StreamDescription, StreamList, StreamRef,
+    Activity, AdminRequest, Answer, Command, ConsumerRef, CreateStream, Delivery, DeliveryRef,
+    FragmentList, ListDeliveries, ListFragments, ListStreams, MergeShards, NewDelivery,
+    PauseDelivery, SplitShard, StreamDescription, StreamList, StreamRef,
 };
 use afflux_wire::{EntryLimits, Frame, message};
 
@@ -138,31 +138,6 @@ impl Client {
             self.admin(Command::ListFragments(request)).await?,
             Fragments
         )
-    }
-
-    /// Starts to archive a stream.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such stream; `InUse` if it is archived already.
-    pub async fn add_archive(&self, archive: Archive) -> Result<()> {
-        self.done(Command::AddArchive(archive)).await
-    }
-
-    /// Stops to archive a stream; what is written stays.
-    ///
-    /// # Errors
-    /// `NotFound` if it is not archived.
-    pub async fn remove_archive(&self, stream: &StreamName) -> Result<()> {
-        self.done(Command::RemoveArchive(stream_ref(stream))).await
-    }
-
-    /// All archives and how far they are.
-    ///
-    /// # Errors
-    /// If the server cannot be asked.
-    pub async fn list_archives(&self) -> Result<Vec<ArchiveStatus>> {
-        let command = Command::ListArchives(ListArchives {});
-        expect!(self.admin(command).await?, Archives).map(|list| list.archives)
     }
 
     /// Makes a delivery stream.

@@ -1,7 +1,6 @@
 //! Whole stamped entries, one after the other, as the stream hands them out.
 
-use afflux_entry::aggregate::{self, Parts};
-use afflux_entry::{BatchRecord, HEADER_LEN, Header, Stamp};
+use afflux_entry::{HEADER_LEN, Header, Stamp};
 use afflux_types::{Position, ShardId};
 use bytes::Bytes;
 
@@ -45,15 +44,6 @@ impl Entry {
         self.header.stamp = Some(self.stamp);
         self.body = self.body.slice_ref(rest);
     }
-}
-
-/// The records inside a record of a batch's body, if it is an aggregated one.
-pub(crate) fn parts(body: &Bytes, record: &BatchRecord<'_>) -> Option<Parts> {
-    record
-        .data
-        .starts_with(&aggregate::MAGIC)
-        .then(|| aggregate::split(&body.slice_ref(record.data)))
-        .flatten()
 }
 
 pub(crate) fn unreadable(

@@ -1,4 +1,4 @@
-//! What can go wrong inside an archive, with the values that explain it.
+//! What can go wrong inside a delivery, with the values that explain it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use afflux_types::{Error, ErrorKind, Position, ShardId};
 /// Shorthand for a result with a [`Fault`].
 pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
-/// Why an archive cannot go on, or not now.
+/// Why a delivery cannot go on, or not now.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("{verb} {}", path.display())]
@@ -17,31 +17,11 @@ pub(crate) enum Fault {
         path: PathBuf,
         source: io::Error,
     },
-    #[error("manifest {} is damaged at byte {offset}: {reason}", path.display())]
-    Manifest {
-        path: PathBuf,
-        offset: u64,
-        reason: String,
-    },
     #[error(
-        "{} is the archive of stream {found}, which had the same name as stream {expected}; move it \
-         away, or archive this stream to another directory",
-        path.display()
-    )]
-    OtherStream {
-        path: PathBuf,
-        found: String,
-        expected: String,
-    },
-    #[error(
-        "{} is in the way: it is not in the manifest, and the archive never overwrites a file",
+        "{} is in the way: it is none of this delivery's, which never overwrites a file",
         path.display()
     )]
     InTheWay { path: PathBuf },
-    #[error("another process writes to {}", path.display())]
-    Locked { path: PathBuf },
-    #[error("{} has changed under the archive: {reason}", path.display())]
-    Changed { path: PathBuf, reason: String },
     #[error("entry of {shard} at position {position} cannot be read: {reason}")]
     Entry {
         shard: ShardId,
@@ -50,7 +30,7 @@ pub(crate) enum Fault {
     },
     #[error("an object cannot be named: {reason}")]
     Name { reason: String },
-    #[error("archived file {} is damaged: {reason}", path.display())]
+    #[error("file {} is damaged: {reason}", path.display())]
     File { path: PathBuf, reason: String },
 }
 
@@ -70,13 +50,8 @@ impl Fault {
                 }
                 _ => ErrorKind::Unavailable,
             },
-            Self::OtherStream { .. } | Self::InTheWay { .. } | Self::Locked { .. } => {
-                ErrorKind::InUse
-            }
-            Self::Manifest { .. }
-            | Self::Changed { .. }
-            | Self::Entry { .. }
-            | Self::File { .. } => ErrorKind::DataLoss,
+            Self::InTheWay { .. } => ErrorKind::InUse,
+            Self::Entry { .. } | Self::File { .. } => ErrorKind::DataLoss,
             Self::Name { .. } => ErrorKind::Invalid,
         }
     }

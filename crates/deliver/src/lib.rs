@@ -1,22 +1,13 @@
-//! The archive: follows streams as an ordinary consumer and writes them to directories, each record
-//! exactly once.
+//! Delivery streams: what streams hold as objects in directories and buckets, as requests to HTTP endpoints and
+//! as documents of search clusters, each record exactly once where the destination allows it.
 //!
-//! ```text
-//!  engine ──subscription──► follow ──blocking threads──► write ──► fs
-//!                             │     one task per shard      │ Lane: few open files
-//!                             │     parents first           │ ShardWriter: entries to files
-//!  Archives ── add, remove,   │     back off, start anew    │ Policy: where a file ends
-//!              list, shutdown └──► status                   └ Journal: intent, rename, manifest
-//! ```
+//! [`Deliveries`] belongs to a server; [`verify()`] and [`records()`] need only a directory with manifests. The
+//! deciding parts do no I/O; the writing parts are synchronous and run over a trait, so that tests end them at
+//! every single operation.
 //!
-//! [`Archives`] belongs to a server; [`verify()`] and [`records()`] need only the directory. The deciding
-//! parts (policy, names, manifest lines, JSON) do no I/O; the writing parts are synchronous and run
-//! over a trait, so that tests end them at every single operation.
-//!
-#![doc = include_str!("../ARCHIVE.md")]
+#![doc = include_str!("../DELIVERY.md")]
 #![forbid(unsafe_code)]
 
-mod archives;
 mod blocking;
 mod delivery;
 mod entries;
@@ -24,29 +15,16 @@ mod fault;
 mod follow;
 mod fs;
 mod inits;
-mod json;
-mod manifest;
-mod names;
-mod settings;
+mod seal;
 mod source;
-mod status;
-mod verify;
 mod write;
 
-pub use archives::Archives;
 pub use delivery::{
     AllowedEndpoint, BUFFER_BYTES_DEFAULT, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN,
     BUFFER_SECONDS_DEFAULT, BUFFER_SECONDS_MAX, BucketHome, BucketReport, BucketSettings,
-    BucketState, ClusterSettings, ContentEncoding, Deliveries, DeliveryDescription,
-    DeliveryOptions, DeliverySettings, DeliverySource, DeliveryStatus, DeliveryTotals,
-    EndpointSettings, Endpoints, FunctionSettings, Functions, LastObject, Login, ObjectSettings,
-    Owner, Place, Receiver, Start, StoreSettings, Stores,
+    BucketState, ClusterSettings, ContentEncoding, DeliveredRecord, Deliveries,
+    DeliveryDescription, DeliveryOptions, DeliverySettings, DeliverySource, DeliveryStatus,
+    DeliveryTotals, EndpointSettings, Endpoints, FunctionSettings, Functions, LastObject, Login,
+    ObjectSettings, Owner, Place, Receiver, Records, Start, StoreSettings, Stores,
+    VerifiedDelivery, VerifiedShard, records, verify,
 };
-pub use follow::Limits;
-pub use manifest::{GapReason, Totals};
-pub use settings::{
-    ArchiveSettings, Compression, FILE_AGE_DEFAULT, FILE_AGE_MAX, FILE_BYTES_DEFAULT,
-    FILE_BYTES_MAX, FILE_BYTES_MIN,
-};
-pub use status::ArchiveStatus;
-pub use verify::{ArchivedGap, ArchivedRecord, Records, ShardSummary, Summary, records, verify};

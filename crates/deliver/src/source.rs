@@ -40,8 +40,6 @@ pub(crate) trait Feed: Send + 'static {
 /// What a stream is.
 #[derive(Clone, Debug)]
 pub(crate) struct Described {
-    /// Tells streams apart that had the same name one after the other.
-    pub(crate) identity: String,
     pub(crate) shards: Vec<Lineage>,
 }
 
@@ -59,8 +57,8 @@ pub(crate) enum Happening {
     Entries(Bytes),
     /// Retention was faster; the feed goes on here.
     Lagged(Position),
-    /// The shard ended at this position, and these took over.
-    End(Position, Vec<ShardId>),
+    /// The shard ended at this position.
+    End(Position),
 }
 
 /// Bytes that one blocking job writes at most, unless one entry is larger.
@@ -115,7 +113,6 @@ impl Source for EngineStream {
         self.check_exists().await?;
         let shards = description.shards.into_iter();
         Ok(Described {
-            identity: format!("{} of {}", description.id, description.created),
             shards: shards
                 .map(|shard| Lineage {
                     id: shard.id,
@@ -158,10 +155,7 @@ impl Feed for Subscription {
             }
             Event::Slice(slice) => Happening::Entries(slice.bytes),
             Event::Lagged { to, .. } => Happening::Lagged(to),
-            Event::ShardEnd { position, children } => Happening::End(
-                position,
-                children.into_iter().map(|child| child.id).collect(),
-            ),
+            Event::ShardEnd { position, .. } => Happening::End(position),
         })
     }
 

@@ -1,4 +1,4 @@
-//! A small durable store for what others must remember: archives, tokens.
+//! A small durable store for what others must remember: deliveries, tokens.
 //!
 //! The engine does not look at the values. It keeps them in its catalog so that a data directory has
 //! one transactional file, not two.

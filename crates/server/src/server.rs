@@ -2,7 +2,7 @@
 //!
 //! Start: check the settings, open the data (whose lock keeps a second server out), then the
 //! certificate, then the sockets; only then is it ready. Stop: not ready any more, no new connections,
-//! handlers acknowledge what they took, archives and deliveries stop, the log is drained, sealed and synced.
+//! handlers acknowledge what they took, deliveries stop, the log is drained, sealed and synced.
 //! Invariant: whatever hangs, [`Server::shutdown`] gives up on it in time for the log to be closed.
 
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_aws::arn::Place;
-use afflux_deliver::{Archives, Deliveries, DeliveryOptions, Endpoints, Functions, Owner, Stores};
+use afflux_deliver::{Deliveries, DeliveryOptions, Endpoints, Functions, Owner, Stores};
 use afflux_engine::{Engine, EngineOptions, Keyring, VolumeOptions};
 
 use afflux_types::{Clock, Error, Result};
@@ -22,11 +22,11 @@ use crate::aws::{self, Api, Services};
 use crate::config::{Bucket, Config, Endpoint, Function};
 use crate::listen::transport::{self, Transports};
 use crate::listen::{http, quic};
-use crate::metrics::{ArchiveSample, Metrics, Sample};
+use crate::metrics::{Metrics, Sample};
 use crate::shutdown::{Stopping, Switch};
 use crate::tls::{self, Fingerprint};
 
-/// Archives and deliveries get this long to bring their files to an end.
+/// Deliveries get this long to bring their files to an end.
 const DELIVERIES_STOP: Duration = Duration::from_secs(2);
 /// The log gets this long to write what was accepted.
 const ENGINE_STOP: Duration = Duration::from_secs(3);
@@ -36,7 +36,6 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) access: Access,
     pub(crate) engine: Engine,
-    pub(crate) archives: Archives,
     pub(crate) deliveries: Deliveries,
     pub(crate) videos: Arc<Library>,
     pub(crate) metrics: Metrics,
@@ -165,18 +164,12 @@ impl Server {
         let quic_addr = endpoint.local_addr().map_err(address)?;
         let listener = http::bind(config.http.listen).await?;
         let http_addr = listener.local_addr().map_err(address)?;
-        let archives = Archives::open(
-            engine.clone(),
-            clock.clone(),
-            afflux_deliver::Limits::default(),
-        )?;
         let switch = Switch::new();
         let state = Arc::new(State {
-            metrics: metrics(engine.clone(), archives.clone(), deliveries.clone()),
+            metrics: metrics(engine.clone(), deliveries.clone()),
             config,
             access,
             engine,
-            archives,
             deliveries,
             videos,
             api,
@@ -226,7 +219,7 @@ impl Server {
         let _ = (&mut self.quic).await;
     }
 
-    /// Drains connections, stops archives, and makes everything durable; takes at most ten seconds.
+    /// Drains connections, stops deliveries, and makes everything durable; takes at most ten seconds.
     ///
     /// # Errors
     /// `Unavailable` or `DataLoss` if something that was accepted could not be made durable. It was
@@ -240,19 +233,13 @@ impl Server {
         ] {
             self.state.count_panic(what, ended);
         }
-        let State {
-            archives,
-            deliveries,
-            ..
-        } = &*self.state;
-        let stopped = async { tokio::join!(archives.shutdown(), deliveries.shutdown()) };
+        let State { deliveries, .. } = &*self.state;
+        let stopped = deliveries.shutdown();
         if tokio::time::timeout(DELIVERIES_STOP, stopped)
             .await
             .is_err()
         {
-            tracing::warn!(
-                "archives and deliveries did not stop in time; they go on at the next start"
-            );
+            tracing::warn!("deliveries did not stop in time; they go on at the next start");
         }
         let closed = tokio::time::timeout(ENGINE_STOP, self.state.engine.shutdown());
         let closed = closed.await.unwrap_or_else(|_| {
@@ -317,13 +304,9 @@ async fn open_deliveries(config: &Config, engine: &Engine, clock: &Clock) -> Res
     Deliveries::open(engine.clone(), clock.clone(), options).await
 }
 
-fn metrics(engine: Engine, archives: Archives, deliveries: Deliveries) -> Metrics {
+fn metrics(engine: Engine, deliveries: Deliveries) -> Metrics {
     Metrics::new(move || {
         let volume = engine.stats().volume;
-        let archives = archives.list().into_iter().map(|archive| ArchiveSample {
-            stream: archive.stream.to_string(),
-            lag_seconds: Duration::from_millis(archive.millis_behind).as_secs_f64(),
-        });
         Sample {
             rounds: volume.rounds,
             entries: volume.entries,
@@ -335,7 +318,6 @@ fn metrics(engine: Engine, archives: Archives, deliveries: Deliveries) -> Metric
             pinned_bytes: volume.pinned_bytes,
             shards: volume.shards,
             stopped_shards: volume.stopped_shards,
-            archives: archives.collect(),
             deliveries: deliveries.list(None, usize::MAX),
             buckets: deliveries.buckets(),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use afflux_types::{PartitionKey, Position, ServerTime, ShardId};
+use afflux_types::{HashKey, PartitionKey, Position, ServerTime, ShardId};
 use bytes::Bytes;
 
 /// A record on its way.
@@ -18,6 +18,8 @@ pub struct Record {
     pub origin: Origin,
     /// The partition key of a data stream's record; a record that was put to the delivery stream has none.
     pub partition_key: Option<PartitionKey>,
+    /// What its producer gave instead of the hash of the partition key.
+    pub explicit_hash_key: Option<HashKey>,
     /// What dynamic partitioning found out so far.
     pub keys: PartitionKeys,
 }
@@ -37,6 +39,7 @@ impl Record {
             arrival,
             origin,
             partition_key,
+            explicit_hash_key: None,
             keys: PartitionKeys::default(),
         }
     }

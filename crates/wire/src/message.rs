@@ -335,7 +335,7 @@ pub struct Failure {
 pub struct AdminRequest {
     #[prost(
         oneof = "Command",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
     )]
     pub command: Option<Command>,
 }
@@ -363,26 +363,20 @@ pub enum Command {
     #[prost(message, tag = "10")]
     ListFragments(ListFragments),
     #[prost(message, tag = "11")]
-    AddArchive(Archive),
-    #[prost(message, tag = "12")]
-    RemoveArchive(StreamRef),
-    #[prost(message, tag = "13")]
-    ListArchives(ListArchives),
-    #[prost(message, tag = "14")]
     CreateDelivery(NewDelivery),
-    #[prost(message, tag = "15")]
+    #[prost(message, tag = "12")]
     UpdateDelivery(NewDelivery),
-    #[prost(message, tag = "16")]
+    #[prost(message, tag = "13")]
     PauseDelivery(PauseDelivery),
-    #[prost(message, tag = "17")]
+    #[prost(message, tag = "14")]
     DeleteDelivery(DeliveryRef),
-    #[prost(message, tag = "18")]
+    #[prost(message, tag = "15")]
     ListDeliveries(ListDeliveries),
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct AdminResponse {
-    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6")]
     pub answer: Option<Answer>,
 }
 
@@ -399,8 +393,6 @@ pub enum Answer {
     #[prost(message, tag = "5")]
     Fragments(FragmentList),
     #[prost(message, tag = "6")]
-    Archives(ArchiveList),
-    #[prost(message, tag = "7")]
     Deliveries(DeliveryList),
 }
 
@@ -620,56 +612,6 @@ pub struct Fragment {
     pub discontinuity: bool,
     #[prost(message, repeated, tag = "9")]
     pub tags: Vec<Tag>,
-}
-
-/// An archive that follows one stream.
-#[derive(Clone, PartialEq, Message)]
-pub struct Archive {
-    #[prost(string, tag = "1")]
-    pub stream: String,
-    /// A directory on the server's machine.
-    #[prost(string, tag = "2")]
-    pub directory: String,
-    #[prost(enumeration = "Compression", tag = "3")]
-    pub compression: i32,
-    /// A file is closed at this size before compression; zero: 64 MiB.
-    #[prost(uint64, tag = "4")]
-    pub file_bytes: u64,
-    /// A file is closed at this age; zero: 60 s.
-    #[prost(uint64, tag = "5")]
-    pub file_seconds: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
-#[repr(i32)]
-pub enum Compression {
-    Gzip = 0,
-    Zstd = 1,
-    None = 2,
-}
-
-#[derive(Clone, Copy, PartialEq, Message)]
-pub struct ListArchives {}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct ArchiveList {
-    #[prost(message, repeated, tag = "1")]
-    pub archives: Vec<ArchiveStatus>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct ArchiveStatus {
-    #[prost(message, optional, tag = "1")]
-    pub archive: Option<Archive>,
-    #[prost(uint64, tag = "2")]
-    pub records: u64,
-    #[prost(uint64, tag = "3")]
-    pub files: u64,
-    #[prost(uint64, tag = "4")]
-    pub millis_behind: u64,
-    /// Empty: it works.
-    #[prost(string, tag = "5")]
-    pub last_error: String,
 }
 
 /// A delivery stream that is to be made, or to be changed.

@@ -1,4 +1,4 @@
-//! `afflux demo`: a real server with devices, cameras, consumers and an archive, and an account of
+//! `afflux demo`: a real server with devices, cameras, consumers and deliveries, and an account of
 //! what they did.
 
 mod camera;
@@ -13,9 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_client::{Client, Config, Trust};
+use afflux_deliver::{DeliverySettings, DeliverySource, ObjectSettings, Place, Start};
 use afflux_server::Server;
+use afflux_transform::Compression;
 use afflux_types::{Clock, ErrorKind, StreamName};
-use afflux_wire::message::{Archive, CreateStream, StreamKind};
+use afflux_wire::message::{CreateStream, NewDelivery, StreamKind};
 use anyhow::{Context, Result, bail};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,8 +31,8 @@ const DEVICES: u32 = 3;
 const CAMERAS: u32 = 2;
 const CONSUMERS: u32 = 4;
 const SHARDS: u32 = 4;
-/// An archive's file is closed after this long, so that the demo ends soon after its devices do.
-const FILE_SECONDS: u64 = 2;
+/// Objects are complete after this long, so that the demo ends soon after its devices do.
+const BUFFER_SECONDS: u64 = 2;
 
 /// The streams of one run.
 #[derive(Clone, Debug)]
@@ -82,7 +84,7 @@ fn introduce(printer: &mut Printer, server: &Server, data_dir: &Path) -> Result<
          try      afflux tail telemetry --server {}\n\
          or       kill -9 {}; afflux serve --data-dir {}\n\n\
          {DEVICES} devices and {CAMERAS} cameras upload, {CONSUMERS} consumers are pushed \
-         everything, an archive grows\n\n",
+         everything, all is delivered to a directory\n\n",
         server.quic_addr(),
         server.http_addr(),
         data_dir.display(),
@@ -108,9 +110,9 @@ async fn play(
 ) -> Result<bool> {
     let admin = client(server).await?;
     let streams = create(&admin).await?;
-    let archive_dir = data_dir.join("archive");
-    std::fs::create_dir_all(&archive_dir).context("make the archive's directory")?;
-    archive(&admin, &streams, &archive_dir).await?;
+    let lake = data_dir.join("lake");
+    std::fs::create_dir_all(&lake).context("make a directory for objects")?;
+    deliver(&admin, &streams, &lake).await?;
 
     let tally = Arc::new(Tally::default());
     let (stop, stopped) = watch::channel(false);
@@ -145,7 +147,7 @@ async fn play(
         admin,
         streams,
         tally,
-        archive_dir,
+        lake,
         data_dir,
     };
     verdict.reach(printer, consumers).await
@@ -191,15 +193,36 @@ async fn create_stream(
     client.create_stream(request).await.map(drop)
 }
 
-async fn archive(client: &Client, streams: &Streams, directory: &Path) -> Result<()> {
+/// Delivers every stream under its own name, records as lines with envelopes.
+async fn deliver(client: &Client, streams: &Streams, directory: &Path) -> Result<()> {
     for stream in streams.all() {
-        let archive = Archive {
-            stream: stream.to_string(),
-            directory: directory.display().to_string(),
-            file_seconds: FILE_SECONDS,
-            ..Archive::default()
+        let source = DeliverySource::Stream {
+            name: stream.to_string(),
+            from: Start::TrimHorizon,
+            until: None,
         };
-        client.add_archive(archive).await?;
+        let is_records = *stream == streams.records;
+        let objects = ObjectSettings {
+            prefix: format!("{stream}/!{{timestamp:yyyy/MM/dd/HH}}/"),
+            error_prefix: format!("{stream}/!{{firehose:error-output-type}}/"),
+            compression: match is_records {
+                true => Compression::Gzip,
+                false => Compression::None,
+            },
+            buffer_seconds: BUFFER_SECONDS,
+            ..ObjectSettings::new(Place::Directory(directory.to_owned()))
+        };
+        let settings = DeliverySettings {
+            enveloped: is_records,
+            manifests: true,
+            ..DeliverySettings::new(source, objects)
+        };
+        let new = NewDelivery {
+            delivery: stream.to_string(),
+            settings: settings.to_json()?,
+            version: 0,
+        };
+        client.create_delivery(new).await?;
     }
     Ok(())
 }
@@ -225,8 +248,8 @@ async fn watch_progress(
             }
         }
         let now = tally.snapshot();
-        let archived = admin.list_archives().await?;
-        printer.bytes(format!("{}\n", now.line(second, &before, &archived)).as_bytes())?;
+        let deliveries = admin.list_deliveries().await?;
+        printer.bytes(format!("{}\n", now.line(second, &before, &deliveries)).as_bytes())?;
         printer.flush()?;
         before = now;
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use afflux_wire::message::ArchiveStatus;
+use afflux_wire::message::Delivery;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
 /// The head of the live table.
 pub(super) const HEADER: &str =
-    "   s  records/s  acked MB/s  pushed MB/s  fragments  lag ms  durable p50/p99 ms  archived";
+    "   s  records/s  acked MB/s  pushed MB/s  fragments  lag ms  durable p50/p99 ms  delivered";
 
 /// Counts of the whole run.
 #[derive(Debug, Default)]
@@ -114,12 +114,12 @@ impl Tally {
 
 impl Snapshot {
     /// A line of the live table: rates since the snapshot `before`, a second ago.
-    pub(super) fn line(&self, second: u64, before: &Self, archives: &[ArchiveStatus]) -> String {
-        let records: u64 = archives.iter().map(|archive| archive.records).sum();
-        let files: u64 = archives.iter().map(|archive| archive.files).sum();
+    pub(super) fn line(&self, second: u64, before: &Self, deliveries: &[Delivery]) -> String {
+        let records: u64 = deliveries.iter().map(|one| one.records).sum();
+        let objects: u64 = deliveries.iter().map(|one| one.objects).sum();
         let megabytes = |now: u64, before: u64| (now - before) as f64 / 1e6;
         format!(
-            "{second:>4}  {:>9}  {:>10.2}  {:>11.2}  {:>9}  {:>6}  {:>8.2} / {:>7.2}  {records} in {files} files",
+            "{second:>4}  {:>9}  {:>10.2}  {:>11.2}  {:>9}  {:>6}  {:>8.2} / {:>7.2}  {records} in {objects} objects",
             self.records - before.records,
             megabytes(self.acked_bytes, before.acked_bytes),
             megabytes(self.pushed_bytes, before.pushed_bytes),

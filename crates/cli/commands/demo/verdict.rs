@@ -1,4 +1,4 @@
-//! The account: was everything that was acknowledged pushed to every consumer, and archived once?
+//! The account: was everything that was acknowledged pushed to every consumer, and delivered once?
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use afflux_client::Client;
-use afflux_types::StreamName;
+use afflux_types::{DeliveryName, StreamName};
 use afflux_wire::message::FragmentSelector;
 use anyhow::{Context, Result};
 use tokio::task::JoinSet;
@@ -17,7 +17,7 @@ use super::device::Reading;
 use super::tally::{Seen, Tally};
 use crate::printer::Printer;
 
-/// How long consumers and the archive may take to catch up with the last acknowledgement.
+/// How long consumers and deliveries may take to catch up with the last acknowledgement.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -26,7 +26,7 @@ pub(super) struct Verdict<'a> {
     pub(super) admin: Client,
     pub(super) streams: Streams,
     pub(super) tally: Arc<Tally>,
-    pub(super) archive_dir: PathBuf,
+    pub(super) lake: PathBuf,
     pub(super) data_dir: &'a Path,
 }
 
@@ -61,9 +61,9 @@ impl Verdict<'_> {
                 })
             ));
         }
-        let (archived, whole) = self.archive(records + fragments).await?;
+        let (delivered, whole) = self.delivered(records + fragments).await?;
         passed &= whole;
-        lines.push(archived);
+        lines.push(delivered);
         lines.push(self.clip().await?);
         lines.push(format!("data          {}", self.data_dir.display()));
         lines.push(
@@ -97,21 +97,16 @@ impl Verdict<'_> {
         })
     }
 
-    /// Waits for the archive, ends it, reads all of it, and compares.
-    async fn archive(&self, expected: u64) -> Result<(String, bool)> {
+    /// Waits for the deliveries, ends them, reads everything that they wrote, and compares.
+    async fn delivered(&self, expected: u64) -> Result<(String, bool)> {
         let wait = async {
             loop {
-                let archives = self.admin.list_archives().await?;
-                let ours = archives.iter().filter(|status| {
-                    let name = status
-                        .archive
-                        .as_ref()
-                        .map(|archive| archive.stream.as_str());
-                    self.streams
-                        .all()
-                        .any(|stream| Some(stream.as_str()) == name)
+                let deliveries = self.admin.list_deliveries().await?;
+                let ours = deliveries.iter().filter(|one| {
+                    let mut streams = self.streams.all();
+                    streams.any(|stream| stream.as_str() == one.delivery)
                 });
-                if ours.map(|status| status.records).sum::<u64>() >= expected {
+                if ours.map(|one| one.records).sum::<u64>() >= expected {
                     return anyhow::Ok(());
                 }
                 tokio::time::sleep(LOOK).await;
@@ -121,23 +116,24 @@ impl Verdict<'_> {
             failed?;
         }
         for stream in self.streams.all() {
-            self.admin.remove_archive(stream).await?;
+            let name: DeliveryName = stream.as_str().parse()?;
+            self.admin.delete_delivery(&name).await?;
         }
-        let directory = self.archive_dir.clone();
+        let directory = self.lake.clone();
         let streams: Vec<StreamName> = self.streams.all().cloned().collect();
-        let read = tokio::task::spawn_blocking(move || read_archive(&directory, &streams));
-        let archive = read.await.context("read the archive")??;
-        let whole = archive.records == expected && archive.fault.is_none();
-        let verdict = match archive.fault {
+        let read = tokio::task::spawn_blocking(move || read(&directory, &streams));
+        let found = read.await.context("read what was delivered")??;
+        let whole = found.records == expected && found.fault.is_none();
+        let verdict = match found.fault {
             Some(fault) => fault,
             None if whole => "each record once and in order".to_owned(),
             None => format!("{expected} were expected"),
         };
         let line = format!(
-            "archive       {} records and fragments in {} files below {}, {verdict}",
-            archive.records,
-            archive.files,
-            self.archive_dir.display()
+            "delivered     {} records and fragments in {} objects below {}, {verdict}",
+            found.records,
+            found.objects,
+            self.lake.display()
         );
         Ok((line, whole))
     }
@@ -169,32 +165,30 @@ fn judge(seen: &Seen, records: u64, fragments: u64) -> Option<String> {
     (got != (records, fragments)).then(|| format!("{} records, {} fragments came", got.0, got.1))
 }
 
-struct Archived {
+/// What was delivered.
+struct Found {
     records: u64,
-    files: u64,
+    objects: u64,
     fault: Option<String>,
 }
 
-/// Reads every file of the archive: checksums and counts, then the content of every record.
-fn read_archive(directory: &Path, streams: &[StreamName]) -> Result<Archived> {
-    let summary = afflux_deliver::verify(directory)?;
-    let ours = summary
-        .shards
-        .iter()
-        .filter(|shard| streams.contains(&shard.stream));
-    let (mut records, mut files) = (0, 0);
+/// Reads every object: checksums and counts, then the content of every record.
+fn read(directory: &Path, streams: &[StreamName]) -> Result<Found> {
+    let is_ours = |name: &str| streams.iter().any(|stream| stream.as_str() == name);
+    let verified = afflux_deliver::verify(directory)?;
+    let (mut records, mut objects) = (0, 0);
     let mut fault = None;
-    for shard in ours {
-        records += shard.totals.records;
-        files += shard.totals.files;
-        if !shard.gaps.is_empty() {
-            fault.get_or_insert_with(|| format!("{} {} has a gap", shard.stream, shard.shard));
+    for delivery in verified.iter().filter(|delivery| is_ours(&delivery.name)) {
+        records += delivery.records;
+        objects += delivery.objects;
+        if delivery.missing() > 0 {
+            fault.get_or_insert_with(|| format!("{} misses records", delivery.name));
         }
     }
     let mut next = std::collections::BTreeMap::<String, u64>::new();
     for record in afflux_deliver::records(directory)? {
         let record = record?;
-        if !streams.contains(&record.stream) {
+        if !is_ours(&record.stream) {
             continue;
         }
         let reading: Reading = serde_json::from_slice(&record.data)?;
@@ -209,9 +203,9 @@ fn read_archive(directory: &Path, streams: &[StreamName]) -> Result<Archived> {
         }
         *expected += 1;
     }
-    Ok(Archived {
+    Ok(Found {
         records,
-        files,
+        objects,
         fault,
     })
 }

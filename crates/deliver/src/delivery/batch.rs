@@ -16,7 +16,8 @@ use afflux_transform::{Compression, ErrorOutput, PartitionKeys};
 use afflux_types::ServerTime;
 use bytes::Bytes;
 
-use super::spool::{Output, PartFile, Spool};
+use super::output::Output;
+use super::spool::{PartFile, Spool, Written};
 use crate::fault::Result;
 use crate::write::KEY_FRAME_WAIT;
 
@@ -124,7 +125,7 @@ pub(crate) struct Part {
     /// Those that its name tells.
     pub(crate) keys: PartitionKeys,
     pub(crate) bytes: u64,
-    records: u32,
+    pub(crate) records: u32,
     file: Option<PartFile>,
     buffer: Held,
 }
@@ -342,13 +343,13 @@ impl Part {
         }
     }
 
-    /// Writes the object into the spool; gives its file and its bytes.
+    /// Writes the object into the spool.
     pub(crate) fn write(
         self,
         spool: &Spool,
         batch: u64,
         form: (Compression, [u8; 16]),
-    ) -> Result<(String, u64)> {
+    ) -> Result<Written> {
         let from = (self.file.as_ref(), &self.buffer.bytes[..]);
         spool.object((batch, self.index), form, from)
     }
@@ -359,7 +360,7 @@ impl Part {
         spool: &Spool,
         batch: u64,
         make: impl FnOnce(&mut dyn Read, Output) -> io::Result<Output>,
-    ) -> Result<(String, u64)> {
+    ) -> Result<Written> {
         let from = (self.file.as_ref(), &self.buffer.bytes[..]);
         spool.make((batch, self.index), from, make)
     }

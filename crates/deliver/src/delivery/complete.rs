@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::context::Context;
 use super::publish::{publish, sync};
-use super::spool::{Intent, Planned, Spool};
+use super::spool::{Holding, Intent, Planned, Spool};
 use super::state::State;
 use crate::blocking::{blocking, ended};
 use crate::follow::{BackOff, wait};
@@ -29,9 +29,9 @@ pub(super) async fn publish_batch<S: Source>(
     let objects: Vec<_> = intent.objects.iter().filter(is_object).cloned().collect();
     let are_there: BTreeSet<String> = objects.iter().map(|object| object.file.clone()).collect();
     // An endpoint that takes nothing does not hold back what goes elsewhere.
-    let (playlists, objects) = objects.into_iter().partition(Planned::is_playlist);
-    publish_objects(context, spool, objects).await?;
-    publish_objects(context, spool, playlists).await?;
+    for objects in in_order(objects) {
+        publish_objects(context, spool, objects).await?;
+    }
     let intent = context.sender().deliver_all(spool, intent).await?;
     let given_up = intent.objects.iter().filter(is_object);
     let given_up = given_up.filter(|object| !are_there.contains(&object.file));
@@ -43,6 +43,15 @@ pub(super) async fn publish_batch<S: Source>(
     let spool = spool.clone();
     blocking("clear a spool", move || spool.forget(&intent)).await?;
     Ok(after)
+}
+
+/// What is written one after the other: nothing names what is not there.
+pub(super) fn in_order(objects: Vec<Planned>) -> impl Iterator<Item = Vec<Planned>> {
+    let (manifests, objects): (Vec<_>, Vec<_>) = objects
+        .into_iter()
+        .partition(|object| object.holding == Holding::Manifest);
+    let (playlists, objects) = objects.into_iter().partition(Planned::is_playlist);
+    [objects, playlists, manifests].into_iter()
 }
 
 /// Publishes objects, and makes their names durable.

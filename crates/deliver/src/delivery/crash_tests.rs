@@ -14,15 +14,18 @@ use bytes::Bytes;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
 use super::batch::Memory;
+use super::complete::in_order;
 use super::endpoint::{EndpointSettings, GivenUp, Receiver, Refusal, records};
 use super::publish::{place, read, sync};
 use super::settings::{DeliverySettings, DeliverySource, ObjectSettings, Place, Start};
 use super::spool::{Intent, Spool};
 use super::state::State;
 use super::taken::Slice;
+use super::verify::{DeliveredRecord, Records, VerifiedDelivery, verify_in};
 use super::video::Film;
 use super::work::{Ending, Plan, Work};
 use crate::fault::Result;
+use crate::fs::FileSystem as _;
 use crate::fs::sim::{Failure, SimFs};
 use crate::write::Moment;
 use crate::write::script::Script;
@@ -82,6 +85,9 @@ pub(super) fn to_directory() -> DeliverySettings {
 
 fn plan(case: Case) -> Plan {
     let mut settings = to_directory();
+    // The objects of requests that nobody takes are not known when the batch is complete.
+    settings.manifests = case.form != Form::Refused;
+    settings.enveloped = case.form == Form::Enveloped;
     if case.form == Form::Refused {
         let url = "https://collector.example.com";
         let endpoint = EndpointSettings::new(url.into());
@@ -124,6 +130,8 @@ struct Case {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Plain,
+    /// Lines that say where they come from.
+    Enveloped,
     /// Those of requests that nobody takes.
     Refused,
     /// Parquet files, which have no place for some of the records.
@@ -136,8 +144,17 @@ const PLAIN: Case = Case {
     memory: MEMORY,
 };
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 9] = [
     PLAIN,
+    Case {
+        form: Form::Enveloped,
+        ..PLAIN
+    },
+    Case {
+        form: Form::Enveloped,
+        partitioned: true,
+        memory: NO_MEMORY,
+    },
     Case {
         partitioned: true,
         ..PLAIN
@@ -190,10 +207,9 @@ pub(super) fn publish(spool: &Spool, state: &mut State, mut intent: Intent) -> R
             spool.give_up(&mut intent, index, form, &lines)?;
         }
     }
-    for are_playlists in [false, true] {
+    for objects in in_order(intent.objects.clone()) {
         let mut directories = BTreeSet::new();
-        let objects = intent.objects.iter();
-        for object in objects.filter(|object| object.is_playlist() == are_playlists) {
+        for object in &objects {
             directories.insert(place(spool, Path::new(OBJECTS), object)?);
         }
         sync(&*spool.fs, &directories)?;
@@ -206,6 +222,7 @@ pub(super) fn publish(spool: &Spool, state: &mut State, mut intent: Intent) -> R
 /// Delivers the scripts from where they stand, a batch for every second slice.
 fn run(fs: &SimFs, state: &mut State, scripts: &[Script], case: Case) -> Result<()> {
     let spool = Spool::new(Arc::new(fs.clone()), Path::new(DATA), 7);
+    let spool = spool.digesting(plan(case).settings.manifests);
     if let Some(intent) = spool.open(Path::new(DATA), state.batches)? {
         publish(&spool, state, intent)?;
     }
@@ -245,18 +262,54 @@ pub(super) fn new_disk() -> SimFs {
     fs
 }
 
+/// What the manifests say, which is true at every moment; none if there is none yet.
+fn verified(fs: &SimFs, what: &str) -> Option<VerifiedDelivery> {
+    if fs.list(&Path::new(OBJECTS).join("_manifests")).is_err() {
+        return None;
+    }
+    let verified = verify_in(fs, Path::new(OBJECTS));
+    let mut verified = verified.unwrap_or_else(|fault| panic!("{what}: {fault}"));
+    assert!(verified.len() <= 1, "{what}: {verified:?}");
+    verified.pop()
+}
+
+/// Asserts that manifests account for all records, and that envelopes hold what the scripts say.
+fn check_manifests(fs: &SimFs, scripts: &[Script], case: Case, what: &str) {
+    let Some(verified) = verified(fs, what) else {
+        return assert_eq!(case.form, Form::Refused, "{what}: no manifests");
+    };
+    let ends = verified.shards.values().map(|shard| (shard.from, shard.to));
+    let ends: Vec<_> = ends.map(|(from, to)| (from.get(), to.get())).collect();
+    assert_eq!(ends, [(0, 18), (0, 18)], "{what}");
+    assert_eq!((verified.records, verified.first_batch), (36, 1), "{what}");
+    if case.form == Form::Enveloped {
+        let found = Records::open(Arc::new(fs.clone()), Path::new(OBJECTS)).unwrap();
+        let mut found: Vec<_> = found.map(|record| record.unwrap()).collect();
+        found.sort_by_key(|record| record.sequence_number);
+        let expected = scripts.iter().flat_map(Script::records);
+        let expected = expected.map(|record| DeliveredRecord {
+            data: [&record.data[..], b"\n"].concat().into(),
+            ..record
+        });
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{what}");
+    }
+}
+
 /// Every line of every object, sorted.
 fn delivered(fs: &SimFs, what: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for (path, bytes) in fs.dump() {
+        if path.starts_with("/objects/_manifests") {
+            continue;
+        }
         assert!(
             path.starts_with(OBJECTS),
             "{what}: {} is left",
             path.display()
         );
         let text = match path.extension() {
-            Some(_) => rows(bytes),
-            None => String::from_utf8(bytes).unwrap(),
+            Some(extension) if extension == "parquet" => rows(bytes),
+            _ => String::from_utf8(bytes).unwrap(),
         };
         lines.extend(text.lines().map(payload));
     }
@@ -275,10 +328,11 @@ fn rows(file: Vec<u8>) -> String {
 /// What a line of an object has, or of an error object.
 fn payload(line: &str) -> String {
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
-    let Some(raw) = line.get("rawData") else {
-        return line.to_string();
+    let raw = match (line.get("rawData"), line.get("data")) {
+        (Some(raw), _) => BASE64_STANDARD.decode(raw.as_str().unwrap()).unwrap(),
+        (None, Some(data)) => data.as_str().unwrap().into(),
+        (None, None) => return line.to_string(),
     };
-    let raw = BASE64_STANDARD.decode(raw.as_str().unwrap()).unwrap();
     let raw: serde_json::Value = serde_json::from_slice(&raw).unwrap();
     raw.to_string()
 }
@@ -293,6 +347,7 @@ fn an_undisturbed_delivery_writes_every_record_once() {
             expected(&scripts()),
             "{case:?}"
         );
+        check_manifests(&fs, &scripts(), case, "undisturbed");
         assert_eq!(state.totals.records, 36);
         let failed = u64::from(case.form == Form::Converted) * 12;
         assert_eq!(state.totals.failed, failed, "{case:?}");
@@ -314,10 +369,12 @@ fn a_kill_or_a_power_cut_at_any_operation_loses_and_repeats_nothing() {
             let cuts = (0..4).map(|seed| fs.power_cut(at.wrapping_mul(31) + seed));
             for (number, fs) in [kill].into_iter().chain(cuts).enumerate() {
                 let what = format!("{case:?}, operation {at}, end {number}");
+                verified(&fs, &what);
                 let mut state = state.clone();
                 run(&fs, &mut state, &scripts, case)
                     .unwrap_or_else(|fault| panic!("{what}: {fault}"));
                 assert_eq!(delivered(&fs, &what), expected(&scripts), "{what}");
+                check_manifests(&fs, &scripts, case, &what);
                 assert_eq!(state.totals.records, 36, "{what}");
             }
             if done {

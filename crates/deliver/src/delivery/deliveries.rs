@@ -25,8 +25,7 @@ use super::stores::Target;
 use super::transformer;
 use super::work::Plan;
 use crate::blocking::blocking;
-use crate::follow::probe;
-use crate::fs::{Disk, FileSystem};
+use crate::fs::{Disk, FileSystem, probe};
 use crate::source::EngineStream;
 
 /// Where the engine keeps delivery streams, by name.
@@ -272,6 +271,30 @@ impl Deliveries {
         Ok(self.0.kept(name)?.settings.source.clone())
     }
 
+    /// Keeps a stream from being delivered for as long as the returned value lives: so it can be deleted without
+    /// leaving behind a delivery of nothing.
+    ///
+    /// # Errors
+    /// `InUse` if a delivery stream reads from it that is not at its end.
+    pub async fn keep_free(&self, stream: &StreamName) -> Result<impl Send + use<'_>> {
+        let changes = self.0.changes.lock().await;
+        let running = self.0.running.lock();
+        let now = self.0.clock.elapsed();
+        let reads = |running: &Running| {
+            let source = running.kept.settings.source.name("");
+            source == stream.as_str() && !running.status.report(now).finished
+        };
+        if let Some((name, _)) = running.iter().find(|(_, running)| reads(running)) {
+            return Err(Error::new(
+                ErrorKind::InUse,
+                format!(
+                    "stream {stream} is delivered by delivery stream {name}; delete that first"
+                ),
+            ));
+        }
+        Ok(changes)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -342,7 +365,8 @@ impl Inner {
         let backup = settings.backup.iter();
         for objects in backup.chain([&settings.objects]) {
             if let Target::Directory(directory) = self.options.stores.target(&objects.place)? {
-                probe(Arc::clone(&self.fs), &directory).await?;
+                let fs = Arc::clone(&self.fs);
+                blocking("look at a directory", move || probe(&*fs, &directory)).await?;
             }
         }
         Ok(())

@@ -25,7 +25,7 @@ use super::status::{DeliveryStatus, Status};
 use super::stores::Stores;
 use super::transformer::Owner;
 use super::work::Plan;
-use crate::follow::tests::Memory as Stream;
+use crate::follow::stream::Memory as Stream;
 use crate::fs::sim::{Failure, SimFs};
 use crate::write::script::Script;
 
@@ -74,8 +74,7 @@ impl Running {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::manual(ServerTime::from_millis(START));
         let engine = Engine::open(EngineOptions::new(dir.path()), clock.clone()).unwrap();
-        let stream = Stream::new(&fs);
-        stream.add(Script::new(0), &[]);
+        let stream = Stream::new([Script::new(0)]);
         let memory = Memory::new(MEMORY);
         let status = Arc::new(Status::default());
         let (stop, stopped) = watch::channel(false);
@@ -118,9 +117,9 @@ impl Running {
     /// Puts a record that arrives now, by the time of day.
     fn put(&mut self, text: String) {
         let (arrival, data) = (self.clock.wall().as_millis(), text.clone());
-        self.stream.change(0, |shard| {
-            let script = std::mem::replace(&mut shard.script, Script::new(0));
-            shard.script = script.batch(arrival, &[data.as_bytes()]);
+        self.stream.change(0, |script| {
+            let before = std::mem::replace(script, Script::new(0));
+            *script = before.batch(arrival, &[data.as_bytes()]);
         });
         self.sent.push(text);
     }

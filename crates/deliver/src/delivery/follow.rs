@@ -94,7 +94,8 @@ impl<S: Source> Delivery<S> {
         let plan = &context.plan;
         let state = State::load(&context.settings, plan.id)?;
         context.status.delivered(&state);
-        let spool = Spool::new(Arc::clone(&context.fs), &context.root, plan.id);
+        let spool = Spool::new(Arc::clone(&context.fs), &context.root, plan.id)
+            .digesting(plan.settings.manifests);
         let (opening, root, batches) = (spool.clone(), context.root.clone(), state.batches);
         let intent = blocking("open a spool", move || opening.open(&root, batches)).await?;
         let state = match intent {
@@ -200,7 +201,7 @@ impl<S: Source> Delivery<S> {
                 self.work.lock().skip(shard, to);
                 Ok(())
             }
-            Happening::End(end, _) => {
+            Happening::End(end) => {
                 {
                     let mut work = self.work.lock();
                     work.skip(shard, end);

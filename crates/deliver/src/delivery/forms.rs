@@ -18,6 +18,8 @@ use crate::fault::{Fault, Result};
 const MP4: &str = ".mp4";
 /// What the names of Parquet files end with, unless the settings say otherwise.
 const PARQUET: &str = ".parquet";
+/// What names of objects with envelopes have before what their compression says.
+const JSON_LINES: &str = ".jsonl";
 
 /// How and where a delivery stream's objects are written.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(crate) struct Forms {
     pub(super) video: Form,
     /// Who takes the output instead.
     receiver: Option<Receiver>,
+    /// Whether the output is lines with envelopes.
+    pub(super) is_enveloped: bool,
     /// What the output is converted to, and the form of that.
     pub(super) converted: Option<(Schema, Form)>,
 }
@@ -58,8 +62,10 @@ impl Forms {
         let backup = settings.backup.as_ref();
         let schema = settings.schema()?;
         // What fails is not in such files.
+        let extension = objects.extension.clone().filter(|_| schema.is_none());
+        let lines = || format!("{JSON_LINES}{}", objects.compression.extension());
         let output = ObjectSettings {
-            extension: objects.extension.clone().filter(|_| schema.is_none()),
+            extension: extension.or_else(|| settings.enveloped.then(lines)),
             ..objects.clone()
         };
         let converted = schema.map(|schema| {
@@ -74,6 +80,7 @@ impl Forms {
             backup: backup.map(|backup| Form::of(backup, false)).transpose()?,
             video: Form::ending(objects, partitioned, MP4)?,
             receiver: settings.receiver.clone(),
+            is_enveloped: settings.enveloped,
             converted: converted.transpose()?,
         })
     }

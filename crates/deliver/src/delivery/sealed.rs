@@ -13,10 +13,13 @@ use super::batch::{Batch, Group, Part};
 use super::endpoint::Request;
 use super::forms::{Facts, Form, Forms};
 use super::frames::{Frames, record};
-use super::spool::{Holding, Intent, Planned, Spool};
+use super::manifest::{Holds, Listed, Manifest};
+use super::settings::Place;
+use super::spool::{Holding, Intent, Planned, Spool, Written};
 use super::state::{DeliveryTotals, Places};
 use super::video::Reel;
 use crate::fault::Result;
+use crate::seal::seal;
 
 /// A batch that has ended.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(crate) struct Sealed {
     pub(super) totals: DeliveryTotals,
     /// The playlists that have something of it, in their order; the last one goes on.
     pub(super) reels: Vec<Reel>,
+    /// What it brings, as far as that is known.
+    pub(super) manifest: Option<Manifest>,
 }
 
 impl Sealed {
@@ -42,6 +47,7 @@ impl Sealed {
             places,
             totals,
             reels,
+            manifest,
         } = self;
         let newest = batch.newest.unwrap_or_default();
         let mut writing = Writing {
@@ -51,6 +57,7 @@ impl Sealed {
             newest,
             totals,
             objects: Vec::new(),
+            listed: Vec::new(),
         };
         for (group, part) in batch.take_parts() {
             match (&forms.converted, &group) {
@@ -68,8 +75,12 @@ impl Sealed {
         for (group, part) in batch.take_parts() {
             writing.write(&group, part)?;
         }
-        for (index, reel) in (batch.parts() + 1..).zip(&reels) {
+        let mut indices = batch.parts() + 1..;
+        for (index, reel) in indices.by_ref().zip(&reels) {
             writing.write_playlist(index, reel)?;
+        }
+        for (index, manifest) in indices.zip(manifest) {
+            writing.write_manifest(index, manifest)?;
         }
         if let Some(reel) = reels.last() {
             spool.write_reel(batch.number, reel)?;
@@ -98,6 +109,8 @@ struct Writing<'a> {
     newest: ServerTime,
     totals: DeliveryTotals,
     objects: Vec<Planned>,
+    /// Those of them that a manifest lists.
+    listed: Vec<Listed>,
 }
 
 impl Writing<'_> {
@@ -123,12 +136,21 @@ impl Writing<'_> {
             error,
         };
         let key = forms.key(form, facts, &mut unique)?;
-        let uncompressed_bytes = part.bytes;
+        let (uncompressed_bytes, records) = (part.bytes, part.records);
         let written = part.write(self.spool, self.batch, (compression, unique.id()))?;
         let holding = match group {
             Group::Video => Holding::Video,
             Group::Output(_) | Group::Failed(_) | Group::Backup => Holding::Records,
         };
+        if request.is_none() {
+            self.list(form, &key, &written, |listed| Listed {
+                holds: Holds::of(group, forms.is_enveloped),
+                compression,
+                uncompressed_bytes,
+                records: (*group != Group::Video).then_some(records.into()),
+                ..listed
+            });
+        }
         self.add(form, (holding, key), uncompressed_bytes, written, request);
         Ok(())
     }
@@ -163,11 +185,41 @@ impl Writing<'_> {
         })?;
         self.totals.failed = self.totals.failed.saturating_add(misfits.count);
         if rows == 0 {
-            return spool.remove(&written.0);
+            return spool.remove(&written.file);
         }
+        self.list(form, &key, &written, |listed| Listed {
+            holds: Holds::Parquet,
+            uncompressed_bytes,
+            records: Some(rows),
+            ..listed
+        });
         let named = (Holding::Records, key);
         self.add(form, named, uncompressed_bytes, written, None);
         Ok(())
+    }
+
+    /// Lists an object for the manifest, if there is to be one.
+    fn list(
+        &mut self,
+        form: &Form,
+        key: &str,
+        written: &Written,
+        with: impl FnOnce(Listed) -> Listed,
+    ) {
+        let Some(sha256) = written.sha256.clone() else {
+            return;
+        };
+        let is_elsewhere = form.place != self.forms.output.place;
+        self.listed.push(with(Listed {
+            place: is_elsewhere.then(|| form.place.clone()),
+            key: key.to_owned(),
+            holds: Holds::Records,
+            compression: Compression::None,
+            bytes: written.bytes,
+            uncompressed_bytes: written.bytes,
+            records: None,
+            sha256,
+        }));
     }
 
     fn add(
@@ -175,7 +227,7 @@ impl Writing<'_> {
         form: &Form,
         (holding, key): (Holding, String),
         uncompressed_bytes: u64,
-        (file, bytes): (String, u64),
+        Written { file, bytes, .. }: Written,
         request: Option<Request>,
     ) {
         self.totals = self.totals.plus(DeliveryTotals {
@@ -197,15 +249,38 @@ impl Writing<'_> {
 
     /// Writes a playlist, which is not counted: it is there again with the next batch.
     fn write_playlist(&mut self, index: u32, reel: &Reel) -> Result<()> {
+        let (place, key) = (reel.hour.place.clone(), reel.key());
+        self.write_text(index, Holding::Playlist, (place, key), &reel.text())
+    }
+
+    /// Writes the manifest of what was written before.
+    fn write_manifest(&mut self, index: u32, manifest: Manifest) -> Result<()> {
+        let manifest = Manifest {
+            records: self.totals.records,
+            failed: self.totals.failed,
+            objects: std::mem::take(&mut self.listed),
+            ..manifest
+        };
+        let (place, key) = (self.forms.output.place.clone(), manifest.key());
+        self.write_text(index, Holding::Manifest, (place, key), &seal(&manifest))
+    }
+
+    /// Writes what is not counted among the objects.
+    fn write_text(
+        &mut self,
+        index: u32,
+        holding: Holding,
+        (place, key): (Place, String),
+        text: &str,
+    ) -> Result<()> {
         // Only ZIP has an id in it.
         let form = (Compression::None, [0; 16]);
-        let text = reel.text();
         let from = (None, text.as_bytes());
-        let (file, bytes) = self.spool.object((self.batch, index), form, from)?;
+        let Written { file, bytes, .. } = self.spool.object((self.batch, index), form, from)?;
         self.objects.push(Planned {
-            holding: Holding::Playlist,
-            place: reel.hour.place.clone(),
-            key: reel.key(),
+            holding,
+            place,
+            key,
             file,
             bytes,
             encoding: None,

@@ -1,6 +1,6 @@
 //! What a user may choose about a delivery stream, checked once and kept as JSON in the engine.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use afflux_transform::{
     Compression, Conversion, Partitioning, Prefix, Processor, Schema, Steps, check_extension,
@@ -11,7 +11,6 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Receiver;
-use crate::settings::check_directory;
 
 /// Size of an object unless the settings say otherwise: 5 MiB.
 pub const BUFFER_BYTES_DEFAULT: u64 = 5 << 20;
@@ -27,6 +26,10 @@ pub const BUFFER_SECONDS_MAX: u64 = 900;
 /// What a delivery stream does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is chosen by itself, and kept under its name"
+)]
 pub struct DeliverySettings {
     /// Where its records come from.
     pub source: DeliverySource,
@@ -36,6 +39,12 @@ pub struct DeliverySettings {
     pub objects: ObjectSettings,
     /// Whether what comes out is grouped by the keys that the processors find in it.
     pub partitioned: bool,
+    /// Whether each record becomes a line of JSON that says where it comes from, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enveloped: bool,
+    /// Whether each batch leaves a manifest with its objects.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub manifests: bool,
     /// Where every record of the source goes too, as it came.
     pub backup: Option<ObjectSettings>,
     /// Who takes what comes out, if it does not go to `objects`; these have what it does not take.
@@ -65,6 +74,16 @@ pub enum DeliverySource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<i64>,
     },
+}
+
+impl DeliverySource {
+    /// The name of the stream, or `direct`.
+    pub(crate) fn name<'a>(&'a self, direct: &'a str) -> &'a str {
+        match self {
+            Self::Direct => direct,
+            Self::Stream { name, .. } => name,
+        }
+    }
 }
 
 /// Where in a stream a delivery begins.
@@ -143,6 +162,8 @@ impl DeliverySettings {
             processors: Vec::new(),
             objects,
             partitioned: false,
+            enveloped: false,
+            manifests: false,
             backup: None,
             receiver: None,
             conversion: None,
@@ -189,6 +210,10 @@ impl DeliverySettings {
                 let message = "what goes to an HTTP endpoint or a cluster cannot be partitioned";
                 return Err(Error::invalid(message));
             }
+            if self.manifests {
+                let message = "what goes to an HTTP endpoint or a cluster has no manifests";
+                return Err(Error::invalid(message));
+            }
         }
         Ok(())
     }
@@ -226,6 +251,7 @@ impl DeliverySettings {
         let chosen = [
             ("processors", !self.processors.is_empty()),
             ("partitions", self.partitioned),
+            ("envelopes", self.enveloped),
             ("a backup", self.backup.is_some()),
             ("an HTTP endpoint or a cluster", self.receiver.is_some()),
             ("a conversion", self.conversion.is_some()),
@@ -283,9 +309,18 @@ impl Names {
         let extension = settings.extension.clone();
         let extension = extension.unwrap_or_else(|| settings.compression.extension().to_owned());
         check_extension(&extension).map_err(invalid)?;
+        let is_directory = matches!(settings.place, Place::Directory(_));
+        let for_place = |prefix: Prefix| match is_directory {
+            true => prefix.for_files(),
+            false => prefix,
+        };
+        let prefixes = (
+            Prefix::output(prefix, partitioning).map_err(invalid)?,
+            Prefix::error(error_prefix, prefix).map_err(invalid)?,
+        );
         Ok(Self {
-            prefix: Prefix::output(prefix, partitioning).map_err(invalid)?,
-            error_prefix: Prefix::error(error_prefix, prefix).map_err(invalid)?,
+            prefix: for_place(prefixes.0),
+            error_prefix: for_place(prefixes.1),
             zone: time_zone(&settings.time_zone).map_err(invalid)?,
             extension,
         })
@@ -294,4 +329,28 @@ impl Names {
 
 fn invalid(fault: impl std::error::Error) -> Error {
     Error::invalid(fault.to_string())
+}
+
+/// Refuses a directory whose name would mean something else another day, or that cannot be written down.
+///
+/// # Errors
+/// `Invalid`, naming the directory.
+pub(crate) fn check_directory(directory: &Path) -> Result<()> {
+    let plain = directory
+        .components()
+        .all(|part| !matches!(part, Component::ParentDir | Component::CurDir));
+    if !directory.is_absolute() || !plain {
+        return Err(Error::invalid(format!(
+            "directory {} is not an absolute path without \"..\"",
+            directory.display()
+        )));
+    }
+    // Settings and statuses name the directory in JSON, which holds only Unicode.
+    if directory.to_str().is_none() {
+        return Err(Error::invalid(format!(
+            "directory {} is not UTF-8",
+            directory.display()
+        )));
+    }
+    Ok(())
 }

@@ -15,7 +15,7 @@
 //!   the last batch that was delivered stays.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,12 +25,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Request;
+use super::output::{Output, complete, output};
 use super::settings::Place;
 use super::state::{DeliveryTotals, Places};
 use super::video::Reel;
 use crate::fault::{Fault, Result};
-use crate::fs::{FileSystem, OutFile, make_dirs};
-use crate::manifest::{seal, unseal};
+use crate::fs::{FileSystem, make_dirs};
+use crate::seal::{seal, unseal};
 
 const INTENT: &str = "intent";
 const INTENT_TEMPORARY: &str = "intent-temporary";
@@ -83,6 +84,8 @@ pub(crate) enum Holding {
     Video,
     /// It replaces the one that has its name, and is written after the objects of its batch.
     Playlist,
+    /// What the batch brought; it is written after everything else of the batch.
+    Manifest,
 }
 
 impl Holding {
@@ -96,6 +99,7 @@ impl Holding {
             Self::Records => None,
             Self::Video => Some("video/mp4"),
             Self::Playlist => Some("application/vnd.apple.mpegurl"),
+            Self::Manifest => Some("application/json"),
         }
     }
 }
@@ -103,6 +107,11 @@ impl Holding {
 impl Planned {
     pub(crate) fn is_playlist(&self) -> bool {
         self.holding == Holding::Playlist
+    }
+
+    /// Whether it is there to be counted: not what says what others are, or what somebody else takes.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.request.is_none() && matches!(self.holding, Holding::Records | Holding::Video)
     }
 }
 
@@ -116,6 +125,18 @@ pub(crate) struct Spool {
     directory: PathBuf,
     /// Directories for objects whose names are known to be durable: making sure costs four syncs.
     made: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// Whether objects are digested as they are written.
+    digests: bool,
+}
+
+/// A file that is an object.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// Its name in the spool.
+    pub(crate) file: String,
+    pub(crate) bytes: u64,
+    /// In hexadecimal, if the spool digests.
+    pub(crate) sha256: Option<String>,
 }
 
 /// Directories that are remembered.
@@ -129,7 +150,13 @@ impl Spool {
             fs,
             directory,
             made: Arc::default(),
+            digests: false,
         }
+    }
+
+    /// The same spool, whose objects are digested as they are written if `digests`.
+    pub(crate) fn digesting(self, digests: bool) -> Self {
+        Self { digests, ..self }
     }
 
     /// Makes the directory, finds the batch after `batches` if it is complete, and removes all else.
@@ -232,10 +259,9 @@ impl Spool {
         let name = format!("{}.{GIVEN_UP}", object.file);
         let path = self.path(&name);
         let file = self.fs.create(&path).map_err(Fault::io("create", &path))?;
-        let written = self.encode(output(file), form, None, bytes);
-        object.bytes = written
-            .and_then(complete)
-            .map_err(Fault::io("write", &path))?;
+        let written = self.encode(output(file, false), form, None, bytes);
+        let written = written.and_then(complete);
+        (object.bytes, _) = written.map_err(Fault::io("write", &path))?;
         object.request = None;
         let records = std::mem::replace(&mut object.file, name);
         self.sync()?;
@@ -292,13 +318,13 @@ impl Spool {
     }
 
     /// Writes an object in its form, which has its id: what its part has, then the rest; the part's file is removed.
-    /// Gives its name and its bytes. It is durable, but for its name.
+    /// It is durable, but for its name.
     pub(crate) fn object(
         &self,
         index: (u64, u32),
         form: Form,
         (part, rest): (Option<&PartFile>, &[u8]),
-    ) -> Result<(String, u64)> {
+    ) -> Result<Written> {
         self.write(index, part, |output| self.encode(output, form, part, rest))
     }
 
@@ -308,7 +334,7 @@ impl Spool {
         index: (u64, u32),
         (part, rest): (Option<&PartFile>, &[u8]),
         make: impl FnOnce(&mut dyn Read, Output) -> io::Result<Output>,
-    ) -> Result<(String, u64)> {
+    ) -> Result<Written> {
         self.write(index, part, |output| {
             let Some(part) = part else {
                 return make(&mut &*rest, output);
@@ -324,19 +350,23 @@ impl Spool {
         (batch, index): (u64, u32),
         part: Option<&PartFile>,
         write: impl FnOnce(Output) -> io::Result<Output>,
-    ) -> Result<(String, u64)> {
-        let name = format!("{batch:016x}-{index:06}.{OBJECT}");
-        let path = self.path(&name);
-        let file = self.fs.create_long(&path);
-        let file = file.map_err(Fault::io("create", &path))?;
-        let written = write(output(file)).and_then(complete);
-        let bytes = written.map_err(Fault::io("write", &path))?;
+    ) -> Result<Written> {
+        let file = format!("{batch:016x}-{index:06}.{OBJECT}");
+        let path = self.path(&file);
+        let out = self.fs.create_long(&path);
+        let out = out.map_err(Fault::io("create", &path))?;
+        let written = write(output(out, self.digests)).and_then(complete);
+        let (bytes, sha256) = written.map_err(Fault::io("write", &path))?;
         if let Some(part) = part {
             self.fs
                 .remove(&part.path)
                 .map_err(Fault::io("remove", &part.path))?;
         }
-        Ok((name, bytes))
+        Ok(Written {
+            file,
+            bytes,
+            sha256,
+        })
     }
 
     fn encode(
@@ -417,41 +447,6 @@ const SPOOLS: &str = "delivery";
 pub(crate) struct PartFile {
     path: PathBuf,
     len: u64,
-}
-
-/// A file of the spool that is being written.
-pub(crate) type Output = BufWriter<Counted>;
-
-fn output(file: Box<dyn OutFile>) -> Output {
-    BufWriter::with_capacity(CHUNK_BYTES, Counted { file, bytes: 0 })
-}
-
-/// Makes a file durable; gives its bytes.
-fn complete(output: Output) -> io::Result<u64> {
-    let counted = output.into_inner();
-    let mut counted = counted.map_err(io::IntoInnerError::into_error)?;
-    counted.file.sync()?;
-    Ok(counted.bytes)
-}
-
-/// Counts what is written.
-pub(crate) struct Counted {
-    file: Box<dyn OutFile>,
-    bytes: u64,
-}
-
-impl Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.bytes = self
-            .bytes
-            .saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }
 
 fn reel_name(batch: u64) -> String {

@@ -213,7 +213,7 @@ impl State {
     /// How far the delivery stream is once a batch is there, whose last object was `written`.
     pub(crate) fn after(self, intent: &Intent, written: ServerTime) -> Self {
         let mut objects = intent.objects.iter().rev();
-        let last_object = objects.find(|object| object.request.is_none() && !object.is_playlist());
+        let last_object = objects.find(|object| object.is_counted());
         let last_object = last_object.map(|last| LastObject {
             key: last.key.clone(),
             written: written.as_millis(),

@@ -12,8 +12,7 @@ use object_store::{ClientOptions, ObjectStore, RetryConfig};
 use tokio::task::JoinSet;
 
 use super::probe::{BucketReport, Probed, probe};
-use super::settings::Place;
-use crate::settings::check_directory;
+use super::settings::{Place, check_directory};
 
 /// How long one request may take: an object of the largest size over a slow line.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);

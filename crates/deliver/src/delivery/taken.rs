@@ -172,7 +172,12 @@ impl Taken {
                 };
                 let data = body.slice_ref(record.data);
                 let key = taking.has_keys.then_some(key);
-                self.push(Record::new(data, arrival, origin, key), taking, left);
+                let explicit_hash_key = record.explicit_hash_key.filter(|_| taking.has_keys);
+                let record = Record {
+                    explicit_hash_key,
+                    ..Record::new(data, arrival, origin, key)
+                };
+                self.push(record, taking, left);
                 self.next = position.advance(1);
             }
             position = position.advance(1);

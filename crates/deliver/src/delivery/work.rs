@@ -11,8 +11,10 @@ use afflux_types::{Position, Result as AffluxResult, ServerTime, ShardId};
 
 use super::batch::{Batch, Bounds, Group, Memory};
 use super::endpoint::{FRAMES_BYTES_MAX, RECORDS_MAX};
+use super::envelope::Envelope;
 use super::forms::Forms;
 use super::frames::frame;
+use super::manifest::{Manifest, Ranges};
 use super::sealed::Sealed;
 use super::settings::{DeliverySettings, DeliverySource};
 use super::spool::Spool;
@@ -54,6 +56,8 @@ pub(crate) struct Work {
     ends: Ends,
     /// Of the batch.
     totals: DeliveryTotals,
+    ranges: Ranges,
+    envelope: Option<Envelope>,
 }
 
 /// Why a slice was not taken to its end.
@@ -88,6 +92,10 @@ impl Work {
             places: state.places.clone(),
             ends: state.ends.clone(),
             totals: DeliveryTotals::default(),
+            ranges: Ranges::default(),
+            envelope: settings
+                .enveloped
+                .then(|| Envelope::new(settings.source.name(&plan.name))),
             has_keys: settings.source != DeliverySource::Direct,
             forms: Arc::new(Forms::of(&plan)?),
             film,
@@ -169,7 +177,7 @@ impl Work {
                     delivery = %self.plan.name, %shard, %position, %init,
                     "a fragment is not delivered because nobody could play it"
                 );
-                self.totals.missing = self.totals.missing.saturating_add(1);
+                self.miss(shard, 1);
             }
             Some(shot) if ends(&shot) => {
                 if ending == Ending::Allowed {
@@ -264,9 +272,10 @@ impl Work {
     }
 
     fn advance(&mut self, shard: ShardId, next: Position) {
+        self.ranges.advance(&self.places, shard, next);
         self.places.advance(shard, next);
         if next >= self.end(shard) {
-            self.places.close(shard);
+            self.close(shard);
         }
     }
 
@@ -290,12 +299,19 @@ impl Work {
                 delivery = %self.plan.name, %shard, missing,
                 "records were deleted by their stream's retention before they were delivered"
             );
-            self.totals.missing = self.totals.missing.saturating_add(missing);
+            self.miss(shard, missing);
         }
+    }
+
+    /// Counts positions that are in no object.
+    fn miss(&mut self, shard: ShardId, missing: u64) {
+        self.totals.missing = self.totals.missing.saturating_add(missing);
+        self.ranges.lose(&self.places, shard, missing);
     }
 
     /// Notes that a shard has ended.
     pub(crate) fn close(&mut self, shard: ShardId) {
+        self.ranges.close(&self.places, shard);
         self.places.close(shard);
     }
 
@@ -309,14 +325,15 @@ impl Work {
         match self.forms.output().prefix.partition(&record.keys) {
             Ok(partition) => {
                 let group = Group::Output(partition);
-                let framed;
-                let data = match self.plan.settings.is_framed() {
-                    true => {
-                        framed = frame(record.arrival, &record.data);
-                        &framed[..]
-                    }
-                    false => &record.data,
+                let mut data = match &mut self.envelope {
+                    Some(envelope) => envelope.line(&record),
+                    None => &record.data,
                 };
+                let framed;
+                if self.plan.settings.is_framed() {
+                    framed = frame(record.arrival, data);
+                    data = &framed;
+                }
                 let batch = &mut self.batch;
                 batch.push(&self.spool, group, record.arrival, &record.keys, data)?;
             }
@@ -343,6 +360,9 @@ impl Work {
     /// Ends the batch; the next one begins.
     pub(crate) fn seal(&mut self) -> Sealed {
         let number = self.batch.number + 1;
+        let ranges = std::mem::take(&mut self.ranges);
+        let manifests = self.plan.settings.manifests;
+        let manifest = manifests.then(|| Manifest::new(&self.plan, self.batch.number, ranges));
         let next = Batch::new(number, bounds(&self.plan.settings), self.memory.clone());
         Sealed {
             forms: Arc::clone(&self.forms),
@@ -351,6 +371,7 @@ impl Work {
             places: self.places.clone(),
             totals: std::mem::take(&mut self.totals),
             reels: self.film.end_batch(),
+            manifest,
         }
     }
 }

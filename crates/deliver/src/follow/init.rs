@@ -1,6 +1,6 @@
 //! Finds the codec initialisation of a fragment by looking back in the stream.
 //!
-//! Needed where an archive or a delivery goes on in the middle of a camera's session: the init is then before the
+//! Needed where a delivery goes on in the middle of a camera's session: the init is then before the
 //! place where reading begins. Only headers are looked at, in windows that grow as they move back.
 
 use afflux_entry::{HEADER_LEN, Header, Kind};

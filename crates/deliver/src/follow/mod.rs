@@ -1,64 +1,53 @@
-//! The reading side of an archive: waits for a stream and hands what comes to the writers.
-//!
-//! One task for each shard waits for entries; one task for each archive starts them, parents before
-//! children. Everything that touches files runs on blocking threads, at most one at a time for each
-//! lane, so that no async thread ever waits for a disk. A task holds at most one slice of the log.
+//! Help for whoever follows a stream: waits between attempts, and what was before the place to begin.
 
-mod archive;
 mod init;
-mod lanes;
-mod shard;
-
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod stream;
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use afflux_types::{Clock, StreamName};
 use tokio::sync::watch;
 
-use crate::settings::ArchiveSettings;
-use crate::status::Status;
-
-pub(crate) use archive::{probe, run};
 pub(crate) use init::find_init;
-pub(crate) use shard::{BackOff, wait};
 
-/// What the tasks of one archive share.
+/// The first wait after a failure; each further one is twice as long.
+const BACK_OFF_MIN: Duration = Duration::from_millis(100);
+/// The longest wait: a freed disk or a mounted directory is noticed within this.
+const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+
+/// Waits longer after each failure in a row.
 #[derive(Debug)]
-pub(crate) struct Context<S> {
-    pub(crate) source: S,
-    pub(crate) fs: Arc<dyn crate::fs::FileSystem>,
-    pub(crate) clock: Clock,
-    pub(crate) stream: StreamName,
-    pub(crate) settings: ArchiveSettings,
-    pub(crate) limits: Limits,
-    pub(crate) status: Arc<Status>,
-    /// Becomes true when the archive is to finish its files and end.
-    pub(crate) stop: watch::Receiver<bool>,
-}
+pub(crate) struct BackOff(Duration);
 
-/// What one archive may use at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Threads that write; a shard stays with one of them.
-    pub threads: usize,
-    /// Files that are open, over all threads. Each costs below 5 MB with zstd, 1 MB with gzip.
-    pub open_files: usize,
-}
+impl BackOff {
+    pub(crate) fn new() -> Self {
+        Self(BACK_OFF_MIN)
+    }
 
-impl Default for Limits {
-    /// Two threads and 64 files.
-    fn default() -> Self {
-        Self {
-            threads: 2,
-            open_files: 64,
-        }
+    /// One that begins with a longer wait.
+    pub(crate) fn starting(wait: Duration) -> Self {
+        Self(wait)
+    }
+
+    /// How long to wait now.
+    pub(crate) fn next(&mut self) -> Duration {
+        let wait = self.0;
+        self.0 = wait.saturating_mul(2).min(BACK_OFF_MAX);
+        wait
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.0 = BACK_OFF_MIN;
     }
 }
 
-/// Waits until the archive is to end.
+/// Waits, or returns early and true when the delivery is to stop.
+pub(crate) async fn wait(duration: Duration, stop: &mut watch::Receiver<bool>) -> bool {
+    tokio::time::timeout(duration, stopped(stop)).await.is_ok()
+}
+
+/// Waits until the delivery is to end.
 pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A manager that is gone stops its archives too.
+    // A manager that is gone stops its deliveries too.
     let _ = stop.wait_for(|stop| *stop).await;
 }

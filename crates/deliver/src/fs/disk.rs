@@ -1,7 +1,6 @@
 //! The machine's files.
 
-use std::any::Any;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -82,19 +81,6 @@ impl FileSystem for Disk {
         names.sort();
         Ok(names)
     }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(file)),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
 }
 
 struct DiskFile(File);
@@ -112,10 +98,5 @@ impl Write for DiskFile {
 impl OutFile for DiskFile {
     fn sync(&mut self) -> io::Result<()> {
         self.0.sync_data()
-    }
-
-    fn cut(&mut self) -> io::Result<()> {
-        let place = self.0.stream_position()?;
-        self.0.set_len(place)
     }
 }

@@ -118,11 +118,6 @@ impl OutFile for LongFile {
         }
         self.file.sync_data()
     }
-
-    fn cut(&mut self) -> io::Result<()> {
-        // It was made empty and only grows.
-        Ok(())
-    }
 }
 
 #[cfg(test)]

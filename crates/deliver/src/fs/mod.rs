@@ -1,4 +1,4 @@
-//! The few file operations that an archive needs, behind a trait so that tests can fail each one.
+//! The few file operations that a delivery needs, behind a trait so that tests can fail each one.
 //!
 //! Every durable step is explicit: data is durable after [`OutFile::sync`], a name after
 //! [`FileSystem::sync_dir`] of its directory, and nothing else is promised.
@@ -8,7 +8,6 @@ mod long;
 #[cfg(test)]
 pub(crate) mod sim;
 
-use std::any::Any;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -51,20 +50,12 @@ pub(crate) trait FileSystem: Send + Sync + fmt::Debug {
 
     /// The names in a directory, sorted, and whether each is a directory.
     fn list(&self, path: &Path) -> io::Result<Vec<(String, bool)>>;
-
-    /// Locks a file, which is made if needed, until the guard is dropped or the process ends.
-    ///
-    /// `WouldBlock` if another holds it.
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>>;
 }
 
 /// A file that is being written.
 pub(crate) trait OutFile: Write + Send {
     /// Makes the bytes written so far, and the length, durable.
     fn sync(&mut self) -> io::Result<()>;
-
-    /// Cuts off what lies after the place of the last write.
-    fn cut(&mut self) -> io::Result<()>;
 }
 
 /// Makes `relative` below the existing `root`, and every name on the way durable.
@@ -82,3 +73,17 @@ pub(crate) fn make_dirs(fs: &dyn FileSystem, root: &Path, relative: &Path) -> Re
     }
     Ok(())
 }
+
+/// Finds out whether files can be made durable in a directory, which must exist.
+pub(crate) fn probe(fs: &dyn FileSystem, root: &Path) -> Result<()> {
+    let path = root.join(PROBE);
+    fs.list(root).map_err(Fault::io("list", root))?;
+    let mut file = fs.create(&path).map_err(Fault::io("create", &path))?;
+    let written = file.write_all(b"probe").and_then(|()| file.sync());
+    written.map_err(Fault::io("write", &path))?;
+    fs.remove(&path).map_err(Fault::io("remove", &path))?;
+    fs.sync_dir(root).map_err(Fault::io("sync directory", root))
+}
+
+/// Made and removed again when something begins to write to a directory.
+const PROBE: &str = ".afflux-probe";

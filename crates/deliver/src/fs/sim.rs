@@ -4,8 +4,7 @@
 //! after [`SimFs::power_cut`] unsynced bytes are kept, lost or torn and unsynced names are kept or
 //! lost, each by the seed. A rename is atomic and becomes durable with either of its directories.
 
-use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +18,6 @@ use super::{FileSystem, OutFile};
 pub(crate) enum Failure {
     /// It and all after it fail: the process is gone.
     Crash,
-    /// It alone fails, for want of space.
-    Full,
     /// It and all after it fail, for want of space, until [`SimFs::free`].
     FullUntilFreed,
 }
@@ -57,12 +54,7 @@ struct State {
     pending: Vec<Change>,
     files: Vec<Content>,
     operations: u64,
-    /// Bytes of the largest piece that was written at once.
-    piece_max: usize,
     failure: Option<(u64, Failure)>,
-    locks: BTreeSet<PathBuf>,
-    open: usize,
-    open_max: usize,
 }
 
 impl SimFs {
@@ -93,21 +85,6 @@ impl SimFs {
         let mut state = self.0.lock();
         state.names.insert(path.to_owned(), Node::Dir);
         state.durable.insert(path.to_owned(), Node::Dir);
-    }
-
-    /// Most files that were open to be written at a time.
-    pub(crate) fn open_files_max(&self) -> usize {
-        self.0.lock().open_max
-    }
-
-    /// Bytes of the largest piece that was written at once.
-    pub(crate) fn piece_max(&self) -> usize {
-        self.0.lock().piece_max
-    }
-
-    /// Operations so far.
-    pub(crate) fn operations(&self) -> u64 {
-        self.0.lock().operations
     }
 
     /// What a new process finds after kill -9.
@@ -157,27 +134,12 @@ impl SimFs {
         files.collect()
     }
 
-    /// Puts a file there, durable at once.
-    pub(crate) fn put(&self, path: &Path, bytes: &[u8]) {
-        let mut state = self.0.lock();
-        let id = state.files.len();
-        state.files.push(Content {
-            durable: bytes.to_vec(),
-            current: bytes.to_vec(),
-        });
-        state.names.insert(path.to_owned(), Node::File(id));
-        state.durable.insert(path.to_owned(), Node::File(id));
-    }
-
     fn step(&self) -> io::Result<parking_lot::MutexGuard<'_, State>> {
         let mut state = self.0.lock();
         state.operations += 1;
         match state.failure {
             Some((at, Failure::Crash)) if state.operations >= at => {
                 Err(io::Error::other("the process is gone"))
-            }
-            Some((at, Failure::Full)) if state.operations == at => {
-                Err(io::ErrorKind::StorageFull.into())
             }
             Some((at, Failure::FullUntilFreed)) if state.operations >= at => {
                 Err(io::ErrorKind::StorageFull.into())
@@ -278,8 +240,6 @@ impl FileSystem for SimFs {
         let mut state = self.step()?;
         let id = state.file_or_new(path)?;
         state.files[id].current.clear();
-        state.open += 1;
-        state.open_max = state.open_max.max(state.open);
         Ok(Box::new(SimFile {
             fs: self.clone(),
             id,
@@ -290,8 +250,6 @@ impl FileSystem for SimFs {
     fn write_at(&self, path: &Path, offset: u64) -> io::Result<Box<dyn OutFile>> {
         let mut state = self.step()?;
         let id = state.file_or_new(path)?;
-        state.open += 1;
-        state.open_max = state.open_max.max(state.open);
         Ok(Box::new(SimFile {
             fs: self.clone(),
             id,
@@ -394,41 +352,12 @@ impl FileSystem for SimFs {
         });
         Ok(named.collect())
     }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
-        let mut state = self.step()?;
-        if !state.locks.insert(path.to_owned()) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        drop(state);
-        Ok(Box::new(Lock {
-            fs: self.clone(),
-            path: path.to_owned(),
-        }))
-    }
-}
-
-struct Lock {
-    fs: SimFs,
-    path: PathBuf,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        self.fs.0.lock().locks.remove(&self.path);
-    }
 }
 
 struct SimFile {
     fs: SimFs,
     id: usize,
     at: usize,
-}
-
-impl Drop for SimFile {
-    fn drop(&mut self) {
-        self.fs.0.lock().open -= 1;
-    }
 }
 
 impl SimFile {
@@ -448,7 +377,6 @@ impl Write for SimFile {
         let fs = self.fs.clone();
         match fs.step() {
             Ok(mut state) => {
-                state.piece_max = state.piece_max.max(bytes.len());
                 self.put(&mut state, bytes);
                 Ok(bytes.len())
             }
@@ -473,12 +401,6 @@ impl OutFile for SimFile {
         let mut state = self.fs.step()?;
         let file = &mut state.files[self.id];
         file.durable = file.current.clone();
-        Ok(())
-    }
-
-    fn cut(&mut self) -> io::Result<()> {
-        let mut state = self.fs.step()?;
-        state.files[self.id].current.truncate(self.at);
         Ok(())
     }
 }

@@ -1,25 +1,23 @@
-//! The writing side of an archive: synchronous, single-threaded, deterministic.
-//!
-//! A [`Lane`] holds the shards that share a thread; a `ShardWriter` turns one shard's entries into
-//! files; a [`Policy`] decides where one file ends. None of them knows async code or reads a clock.
+//! Where one object of video ends, and moments.
 
-mod encoder;
-mod file;
-mod lane;
 mod roll;
-mod shard;
-mod video;
 
-pub(crate) use encoder::hex;
-pub(crate) use lane::{Lane, LaneOptions};
-pub(crate) use roll::{Content, Current, KEY_FRAME_WAIT, Next, Policy};
-pub(crate) use shard::{Moment, Progress, WriterOptions, Written};
+use std::time::Duration;
+
+use afflux_types::ServerTime;
+
+pub(crate) use roll::{Current, KEY_FRAME_WAIT, Next, Policy};
 
 #[cfg(test)]
-mod aggregate_tests;
-#[cfg(test)]
-mod crash_tests;
+pub(crate) mod film;
 #[cfg(test)]
 pub(crate) mod script;
-#[cfg(test)]
-pub(crate) mod video_tests;
+
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// Decides what is due.
+    pub(crate) elapsed: Duration,
+    /// Is noted.
+    pub(crate) wall: ServerTime,
+}

@@ -1,24 +1,13 @@
-//! Test help: a stream's entries in memory, and what an archive of them must hold.
-
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+//! Test help: a stream's entries in memory, and what a delivery of them must hold.
 
 use afflux_entry::{BatchBuilder, Header, Kind, Stamp, aggregate};
-use afflux_types::{HashKey, Position, SequenceNumber, ServerTime, ShardId, StreamName};
+use afflux_types::{HashKey, Position, SequenceNumber, ServerTime, ShardId};
 use bytes::{Bytes, BytesMut};
 
-use super::{Lane, LaneOptions, Moment, Policy, WriterOptions, Written};
-use crate::fault::Result;
-use crate::fs::FileSystem;
-use crate::settings::Compression;
-use crate::verify::ArchivedRecord;
+use crate::delivery::DeliveredRecord;
 
-pub(crate) const ROOT: &str = "/archive";
-
-pub(crate) fn stream() -> StreamName {
-    StreamName::new("clicks").unwrap()
-}
+/// The name of the stream.
+pub(crate) const STREAM: &str = "clicks";
 
 /// The entries of one shard, as a log would hold them.
 #[derive(Clone, Debug)]
@@ -32,13 +21,7 @@ pub(crate) struct Script {
 pub(crate) struct ScriptEntry {
     pub(crate) bytes: Bytes,
     pub(crate) end: Position,
-    pub(crate) records: Vec<ArchivedRecord>,
-}
-
-impl ScriptEntry {
-    pub(crate) fn is_init(&self) -> bool {
-        Header::decode(&self.bytes).unwrap().kind == Kind::Init
-    }
+    pub(crate) records: Vec<DeliveredRecord>,
 }
 
 impl Script {
@@ -61,11 +44,11 @@ impl Script {
             let hash_key =
                 (position.get().is_multiple_of(3)).then(|| HashKey::new(position.get().into()));
             builder.push(key.as_bytes(), hash_key, payload);
-            let record = ArchivedRecord {
-                stream: stream(),
+            let record = DeliveredRecord {
+                stream: STREAM.to_owned(),
                 sequence_number: SequenceNumber::new(self.shard, position),
                 sub_sequence: None,
-                partition_key: key,
+                partition_key: Some(key),
                 explicit_hash_key: hash_key,
                 arrival_time: arrival,
                 data: Bytes::copy_from_slice(payload),
@@ -74,9 +57,9 @@ impl Script {
                 records.push(record);
                 continue;
             };
-            records.extend((0..).zip(parts).map(|(index, part)| ArchivedRecord {
+            records.extend((0..).zip(parts).map(|(index, part)| DeliveredRecord {
                 sub_sequence: Some(index),
-                partition_key: part.partition_key.to_string(),
+                partition_key: Some(part.partition_key.to_string()),
                 explicit_hash_key: part.explicit_hash_key,
                 data: part.data,
                 ..record.clone()
@@ -94,7 +77,7 @@ impl Script {
         count: u32,
         arrival: ServerTime,
         body: &[Bytes],
-        records: Vec<ArchivedRecord>,
+        records: Vec<DeliveredRecord>,
     ) {
         let mut header = Header::for_body(kind, count, None, None, body);
         header.stamp = Some(Stamp {
@@ -112,20 +95,7 @@ impl Script {
         });
     }
 
-    pub(crate) fn end(&self) -> Position {
-        self.end
-    }
-
-    /// Keeps the first `entries` only.
-    pub(crate) fn cut(&mut self, entries: usize) {
-        self.entries.truncate(entries);
-        self.end = self
-            .entries
-            .last()
-            .map_or(Position::ZERO, |entry| entry.end);
-    }
-
-    pub(crate) fn records(&self) -> Vec<ArchivedRecord> {
+    pub(crate) fn records(&self) -> Vec<DeliveredRecord> {
         self.entries
             .iter()
             .flat_map(|entry| entry.records.clone())
@@ -148,63 +118,4 @@ impl Script {
         };
         rest.chunks(2).map(join).collect()
     }
-}
-
-/// A lane over `fs` with small files.
-pub(crate) fn lane(fs: Arc<dyn FileSystem>, compression: Compression, open_max: usize) -> Lane {
-    lane_of_files(fs, compression, open_max, 700)
-}
-
-/// A lane over `fs` whose files end at `bytes`.
-pub(crate) fn lane_of_files(
-    fs: Arc<dyn FileSystem>,
-    compression: Compression,
-    open_max: usize,
-    bytes: u64,
-) -> Lane {
-    Lane::new(
-        fs,
-        LaneOptions {
-            directory: Path::new(ROOT).to_owned(),
-            stream: stream(),
-            stream_identity: "2026-11-21T10:00:00.000Z".into(),
-            writer: WriterOptions {
-                policy: Policy {
-                    bytes,
-                    age: Duration::from_secs(60),
-                },
-                compression,
-            },
-            open_max,
-        },
-    )
-}
-
-/// Archives all scripts from where they stand, a slice of each in turn, then closes the shards.
-pub(crate) fn run(lane: &mut Lane, scripts: &[Script]) -> Result<()> {
-    let wall = ServerTime::from_millis(0);
-    let mut rest = Vec::new();
-    for script in scripts {
-        let opened = lane.open(script.shard, Position::ZERO)?;
-        if !opened.closed {
-            rest.push((script.shard, script.slices(opened.next).into_iter()));
-        }
-    }
-    let mut now = Duration::ZERO;
-    while !rest.is_empty() {
-        let mut going = Vec::new();
-        for (shard, mut slices) in rest {
-            now += Duration::from_secs(7);
-            match slices.next() {
-                Some(slice) => {
-                    let (written, _) = lane.write(shard, &slice, Moment { elapsed: now, wall })?;
-                    assert_eq!(written, Written::All);
-                    going.push((shard, slices));
-                }
-                None => drop(lane.close(shard, &[])?),
-            }
-        }
-        rest = going;
-    }
-    Ok(())
 }

@@ -125,6 +125,15 @@ pub(crate) fn files(root: &Path) -> BTreeMap<String, Bytes> {
     files
 }
 
+/// Writes objects as files.
+pub(crate) fn copy(root: &Path, objects: &BTreeMap<String, Bytes>) {
+    for (key, bytes) in objects {
+        let path = root.join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
 pub(crate) fn sorted(mut sent: Vec<String>) -> Vec<String> {
     sent.sort();
     sent

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use afflux_deliver::{
     Deliveries, DeliveryOptions, DeliverySettings, DeliverySource, ObjectSettings, Place, Stores,
+    verify,
 };
 use afflux_engine::{Engine, EngineOptions, delivery_stream};
 use afflux_entry::{BatchBuilder, Header, Kind};
@@ -16,8 +17,8 @@ use afflux_types::{Clock, DeliveryName, ShardId};
 use bytes::Bytes;
 
 use crate::bucket::{BUCKET, Bucket};
-use crate::delivery::{files, lines, options};
-use crate::kill::{VICTIM, kill_after};
+use crate::delivery::{copy, files, lines, options};
+use crate::support::{VICTIM, kill_after};
 
 const ROUNDS: usize = 100;
 const TEST: &str = "delivery_kill::records_are_in_one_object_however_often_the_server_is_killed";
@@ -61,6 +62,7 @@ fn settings(dir: &Path, name: &str) -> DeliverySettings {
             },
         ],
         partitioned: true,
+        manifests: true,
         ..DeliverySettings::new(DeliverySource::Direct, objects)
     }
 }
@@ -145,6 +147,15 @@ fn records_are_in_one_object_however_often_the_server_is_killed() {
 
     for (name, objects) in [("directory", files(&objects)), ("bucket", bucket.objects())] {
         let mut times = BTreeMap::<String, usize>::new();
+        let directory = dir.path().join(format!("copy-{name}"));
+        copy(&directory, &objects);
+        let verified = verify(&directory).unwrap();
+        let [verified] = &verified[..] else {
+            panic!("{verified:?}")
+        };
+        let mut objects = objects;
+        objects.retain(|key, _| !key.starts_with("_manifests/"));
+        assert_eq!(verified.objects, objects.len() as u64);
         for line in lines(&objects) {
             *times.entry(line).or_default() += 1;
         }
@@ -156,6 +167,7 @@ fn records_are_in_one_object_however_often_the_server_is_killed() {
             assert_eq!(times.get(payload), Some(&1), "{payload} in the {name}");
         }
         assert!(times.values().all(|&count| count == 1), "in the {name}");
+        assert_eq!(verified.records, times.len() as u64);
         assert!(objects.len() > ROUNDS, "{} objects", objects.len());
         let whole = |bytes: &Bytes| !bytes.is_empty();
         assert!(objects.values().all(whole));

@@ -1,6 +1,5 @@
 //! Delivery streams of video: ffmpeg is the judge of objects and playlists.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,10 +11,9 @@ use afflux_engine::{Engine, EngineOptions, NewStream, Shard, StreamKind};
 use afflux_entry::Kind;
 use afflux_transform::{Compression, Processor};
 use afflux_types::{Clock, ErrorKind, ProducerTime, Result, ServerTime, ShardId, StreamName};
-use bytes::Bytes;
 
 use crate::bucket::{BUCKET, Bucket};
-use crate::delivery::{directory, files, has, name, options, until};
+use crate::delivery::{copy, directory, files, has, name, options, until};
 use crate::video::{CAMERA, OTHER, append, film, pictures, stored};
 
 /// A second before eleven o'clock.
@@ -166,7 +164,7 @@ async fn each_hour_has_a_playlist_that_plays_all_of_it_over_a_restart() {
         let totals = described.status.totals;
         assert_eq!((totals.missing, totals.failed), (0, 0));
         let root = dir.path().join("objects");
-        write(&root, bucket.objects());
+        copy(&root, &bucket.objects());
         let bytes = files(&root);
         let videos = bytes.iter().filter(|(name, _)| name.ends_with(".mp4"));
         let bytes: usize = videos.map(|(_, bytes)| bytes.len()).sum();
@@ -175,15 +173,6 @@ async fn each_hour_has_a_playlist_that_plays_all_of_it_over_a_restart() {
         let spool = files(&dir.path().join("data/delivery")).into_keys();
         let (reels, others): (Vec<_>, Vec<_>) = spool.partition(|name| name.ends_with(".reel"));
         assert_eq!((reels.len(), others.len()), (1, 1), "{reels:?} {others:?}");
-    }
-}
-
-/// Writes objects as files, where ffmpeg finds them.
-fn write(root: &Path, objects: BTreeMap<String, Bytes>) {
-    for (key, bytes) in objects {
-        let path = root.join(key);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
     }
 }
 

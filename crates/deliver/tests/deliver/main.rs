@@ -1,14 +1,13 @@
-//! Archives of a real engine's streams, on a real disk.
+//! Delivery streams of a real engine, to a real disk and to real servers.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod archive;
 mod bucket;
 mod delivery;
 mod delivery_kill;
 mod delivery_video;
 mod endpoint;
+mod envelope;
 mod function;
-mod kill;
 mod opensearch;
 mod probe;
 mod serve;

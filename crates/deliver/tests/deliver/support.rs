@@ -1,10 +1,12 @@
-//! An engine with a stream, and records in it that say who they are.
+//! An engine with a stream, records in it that say who they are, and a process that is killed.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use afflux_engine::{Engine, EngineOptions, NewStream, Shard, StreamKind};
 use afflux_entry::{BatchBuilder, Header, Kind};
-use afflux_types::{Clock, HashKey, ShardId, StreamName};
+use afflux_types::{Clock, HashKey, Record, ShardId, StreamName};
 
 pub(crate) fn clicks() -> StreamName {
     StreamName::new("clicks").unwrap()
@@ -57,4 +59,44 @@ pub(crate) async fn fill(
         }
     }
     sent
+}
+
+/// In the environment of the process that is to be killed: where it works.
+pub(crate) const VICTIM: &str = "AFFLUX_DELIVER_VICTIM";
+
+/// Starts a test again as a victim and kills it after some acknowledgements, which it returns.
+pub(crate) fn kill_after(test: &str, dir: &Path, acknowledgements: usize) -> Vec<String> {
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(VICTIM, dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    let acknowledged = |line: std::io::Result<String>| {
+        line.unwrap()
+            .strip_prefix("acknowledged ")
+            .map(str::to_owned)
+    };
+    let mut lines = lines.filter_map(acknowledged);
+    let mut seen: Vec<String> = lines.by_ref().take(acknowledgements).collect();
+    assert_eq!(seen.len(), acknowledgements, "the victim ended by itself");
+    victim.kill().unwrap();
+    // What it had printed before it noticed nothing more. The last line may be torn.
+    let mut rest: Vec<String> = lines.collect();
+    rest.pop();
+    seen.extend(rest);
+    victim.wait().unwrap();
+    seen
+}
+
+/// Appends a record as its producer said it.
+pub(crate) async fn append_record(shard: &Shard, record: &Record) {
+    let mut builder = BatchBuilder::default();
+    let key = record.partition_key.as_str().as_bytes();
+    builder.push(key, record.explicit_hash_key, &record.data);
+    let (body, count) = builder.take();
+    let header = Header::for_body(Kind::Batch, count, None, None, &[&body]);
+    let accepted = shard.append(header, vec![body]).await.unwrap();
+    shard.wait_accepted(&accepted).await.unwrap();
 }

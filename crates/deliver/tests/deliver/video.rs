@@ -1,14 +1,12 @@
-//! Archived video plays: ffmpeg is the judge.
+//! Video in a stream, and what ffmpeg sees of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use afflux_deliver::{ArchiveSettings, Archives, Limits, records, verify};
-use afflux_engine::{Engine, EngineOptions, NewStream, Shard, StreamKind};
+use afflux_engine::Shard;
 use afflux_entry::{Header, Kind};
 use afflux_media::{Continuity, Event, Facts, Fragment, Init, Splitter, Timeline};
-use afflux_types::{Clock, ProducerTime, ShardId, StreamName};
+use afflux_types::ProducerTime;
 use bytes::Bytes;
 
 pub(crate) const CAMERA: &[u8] = include_bytes!("../../../../fixtures/video/h264-aac.mp4");
@@ -61,18 +59,6 @@ pub(crate) async fn film(shard: &Shard, input: &'static [u8], start: ProducerTim
     u64::try_from(count).unwrap()
 }
 
-fn files(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, found);
-        } else if path.extension().is_some_and(|end| end == "mp4") {
-            found.push(path);
-        }
-    }
-    found.sort();
-}
-
 /// Decodes a file or a playlist whole; returns its pictures: when each is decoded, by its own ticks, and what
 /// it shows.
 pub(crate) fn pictures(path: &Path) -> Vec<(i64, String)> {
@@ -103,57 +89,4 @@ pub(crate) fn pictures(path: &Path) -> Vec<(i64, String)> {
         (fields[1].parse().unwrap(), fields[5].to_owned())
     };
     pictures.map(picture).collect()
-}
-
-/// Decodes a file whole; returns the count of its pictures.
-fn decode(path: &Path) -> usize {
-    pictures(path).len()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn archived_files_play_by_themselves_and_hold_every_picture() {
-    let dir = tempfile::tempdir().unwrap();
-    let archive = dir.path().join("archive");
-    std::fs::create_dir(&archive).unwrap();
-    let clock = Clock::system();
-    let engine = Engine::open(EngineOptions::new(dir.path().join("data")), clock.clone()).unwrap();
-    let name = StreamName::new("door").unwrap();
-    engine
-        .create_stream(NewStream::new(name.clone(), StreamKind::Video))
-        .await
-        .unwrap();
-    let shard = engine.shard(&name, ShardId::new(0)).await.unwrap();
-    let start = ProducerTime::from_millis(1_795_255_200_000);
-    let count = film(&shard, CAMERA, start).await + film(&shard, OTHER, start).await;
-
-    let archives = Archives::open(engine.clone(), clock, Limits::default()).unwrap();
-    // About two fragments of the first camera in a file.
-    let settings = ArchiveSettings {
-        file_bytes: 16_000,
-        ..ArchiveSettings::new(&archive)
-    };
-    archives.add(&name, settings).await.unwrap();
-    loop {
-        let status = &archives.list()[0];
-        if status.totals.records + status.unfinished_records == count {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    archives.shutdown().await;
-    engine.shutdown().await.unwrap();
-
-    let totals = verify(&archive).unwrap().totals();
-    assert_eq!((totals.records, totals.gaps), (count, 0));
-    assert_eq!(records(&archive).unwrap().count(), 0);
-    let mut found = Vec::new();
-    files(&archive, &mut found);
-    assert!(found.len() > 2, "{found:?}");
-    let inputs = ["h264-aac.mp4", "hevc.mp4"];
-    let inputs = inputs.map(|name| Path::new("../../fixtures/video").join(name));
-    let expected: usize = inputs.iter().map(|path| decode(path)).sum();
-    assert_eq!(
-        found.iter().map(|path| decode(path)).sum::<usize>(),
-        expected
-    );
 }

@@ -58,7 +58,7 @@ pub(super) const DOCUMENTATION: &str = r#"# Tokens: who may do what. With any to
 # name         shows in logs; with tls.client_ca also the DNS name in a client's certificate.
 # sha256       of the secret: printf %s "$SECRET" | sha256sum. Make secrets with: openssl rand -hex 32
 # secret_file  instead of sha256: a file with the secret itself, of at least 16 characters.
-# rights       any of "produce", "consume", "admin" (streams and archives) and "metrics".
+# rights       any of "produce", "consume", "admin" (streams and deliveries) and "metrics".
 # streams      names that the rights hold for; * stands for any characters. Default: ["*"].
 #
 #[[tokens]]

@@ -16,7 +16,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-pub(crate) use sampled::{ArchiveSample, Sample};
+pub(crate) use sampled::Sample;
 
 type Count = Counter<u64, AtomicU64>;
 
@@ -300,10 +300,6 @@ mod tests {
     #[test]
     fn text_has_counters_samples_and_an_end() {
         let metrics = Metrics::new(|| Sample {
-            archives: vec![ArchiveSample {
-                stream: "orders".to_owned(),
-                lag_seconds: 1.5,
-            }],
             ..Sample::default()
         });
         metrics.ingest.add(100, 3);
@@ -321,7 +317,6 @@ mod tests {
             "afflux_http_operations_total{service=\"kinesis\",operation=\"PutRecords\",class=\"4xx\"} 1",
             "afflux_http_request_bytes_total 7",
             "afflux_activities{activity=\"produce\"} 1",
-            "afflux_archive_lag_seconds{stream=\"orders\"} 1.5",
             "afflux_log_rounds_total 0",
             "# EOF",
         ] {

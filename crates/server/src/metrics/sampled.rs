@@ -1,4 +1,4 @@
-//! Figures that others keep, read when somebody asks: the log, archives, delivery streams, the process.
+//! Figures that others keep, read when somebody asks: the log, delivery streams, the process.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::process::Process;
 
-/// One look at the log, the archives and the delivery streams.
+/// One look at the log and the delivery streams.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
     pub(crate) rounds: u64,
@@ -26,17 +26,9 @@ pub(crate) struct Sample {
     pub(crate) pinned_bytes: u64,
     pub(crate) shards: u64,
     pub(crate) stopped_shards: u64,
-    pub(crate) archives: Vec<ArchiveSample>,
     pub(crate) deliveries: Vec<DeliveryDescription>,
     /// Those in object stores.
     pub(crate) buckets: Vec<BucketReport>,
-}
-
-/// How far one archive has come.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ArchiveSample {
-    pub(crate) stream: String,
-    pub(crate) lag_seconds: f64,
 }
 
 /// Asks for a [`Sample`] at every scrape.
@@ -126,7 +118,6 @@ impl<F: Fn() -> Sample + Send + Sync + 'static> Collector for Sampled<F> {
             let value = i64::try_from(value).unwrap_or(i64::MAX);
             put(&mut encoder, name, help, &ConstGauge::new(value))?;
         }
-        put_archives(&mut encoder, &sample.archives)?;
         put_deliveries(&mut encoder, &sample)
     }
 }
@@ -138,20 +129,6 @@ fn put(
     metric: &impl EncodeMetric,
 ) -> fmt::Result {
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
-}
-
-fn put_archives(encoder: &mut DescriptorEncoder<'_>, archives: &[ArchiveSample]) -> fmt::Result {
-    if archives.is_empty() {
-        return Ok(());
-    }
-    let kind = ConstGauge::new(0_f64).metric_type();
-    let help = "Age of the oldest record that an archive does not have yet";
-    let mut family = encoder.encode_descriptor("archive_lag_seconds", help, None, kind)?;
-    for archive in archives {
-        let label = [("stream", archive.stream.as_str())];
-        ConstGauge::new(archive.lag_seconds).encode(family.encode_family(&label)?)?;
-    }
-    Ok(())
 }
 
 /// Who takes what a delivery stream delivers: the part of metrics' names that Firehose has for it, and whether it

@@ -101,7 +101,6 @@ async fn each_right_holds_for_its_activities_and_streams() {
         Command::DeleteStream(stream_ref("camera-1")),
         Command::DescribeStream(stream_ref("orders")),
         Command::ListConsumers(stream_ref("camera-1")),
-        Command::RemoveArchive(stream_ref("camera-1")),
     ] {
         let error = admin(&camera, command.clone()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Denied, "{command:?}");

@@ -1,13 +1,13 @@
 //! Administration: every command, and the answers to impossible ones.
 
+use afflux_deliver::{DeliverySettings, DeliverySource, ObjectSettings, Place};
 use afflux_types::ErrorKind;
 use afflux_wire::message::{
-    Answer, Archive, Command, Compression, ConsumerRef, CreateStream, Durability, ListArchives,
-    ListStreams, MergeShards, Quota, SplitShard, StreamDescription, StreamKind,
+    Answer, Command, ConsumerRef, CreateStream, DeliveryRef, Durability, ListStreams, MergeShards,
+    NewDelivery, Quota, SplitShard, StreamDescription, StreamKind,
 };
 
-use crate::produce::{acks, produce};
-use crate::support::{Peer, Running, admin, batch, create, stream_ref};
+use crate::support::{Peer, Running, admin, create, stream_ref};
 
 async fn describe(peer: &Peer, stream: &str) -> StreamDescription {
     match admin(peer, Command::DescribeStream(stream_ref(stream)))
@@ -181,48 +181,37 @@ async fn a_video_stream_has_one_shard() {
 }
 
 #[tokio::test]
-async fn an_archived_stream_is_written_and_not_deleted() {
+async fn a_stream_that_is_delivered_is_not_deleted() {
     let running = Running::start().await;
     let peer = running.connect().await;
     create(&peer, "orders", StreamKind::Records).await;
     let directory = tempfile::tempdir().unwrap();
-    let archive = Archive {
-        stream: "orders".to_owned(),
-        directory: directory.path().to_str().unwrap().to_owned(),
-        compression: Compression::None.into(),
-        file_seconds: 1,
-        ..Archive::default()
+    let source = DeliverySource::Stream {
+        name: "orders".into(),
+        from: afflux_deliver::Start::TrimHorizon,
+        until: None,
     };
-    admin(&peer, Command::AddArchive(archive.clone()))
+    let place = Place::Directory(directory.path().to_owned());
+    let settings = DeliverySettings::new(source, ObjectSettings::new(place));
+    let delivery = NewDelivery {
+        delivery: "lake".into(),
+        settings: settings.to_json().unwrap(),
+        version: 0,
+    };
+    admin(&peer, Command::CreateDelivery(delivery))
         .await
         .unwrap();
-    let mut producer = produce(&peer, "orders", 0).await;
-    producer.send_bytes(batch(None, &[b"{\"a\":1}"])).await;
-    acks(&mut producer, 1).await;
-    loop {
-        let list = admin(&peer, Command::ListArchives(ListArchives {}))
-            .await
-            .unwrap();
-        let Answer::Archives(list) = list else {
-            panic!("no list")
-        };
-        assert_eq!(list.archives[0].last_error, "");
-        assert_eq!(
-            list.archives[0].archive.as_ref().unwrap().directory,
-            archive.directory
-        );
-        if list.archives[0].records == 1 {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-    let error = admin(&peer, Command::DeleteStream(stream_ref("orders")))
-        .await
-        .unwrap_err();
+    let refused = admin(&peer, Command::DeleteStream(stream_ref("orders")));
+    let error = refused.await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InUse);
-    admin(&peer, Command::RemoveArchive(stream_ref("orders")))
-        .await
-        .unwrap();
+    assert!(
+        error.message().contains("by delivery stream lake"),
+        "{error}"
+    );
+    let lake = DeliveryRef {
+        delivery: "lake".into(),
+    };
+    admin(&peer, Command::DeleteDelivery(lake)).await.unwrap();
     admin(&peer, Command::DeleteStream(stream_ref("orders")))
         .await
         .unwrap();

@@ -4,8 +4,8 @@ use afflux_engine::{Engine, EngineOptions, NewStream, StreamKind as Kind, delive
 use afflux_server::Server;
 use afflux_types::{Clock, ErrorKind};
 use afflux_wire::message::{
-    Activity, Answer, Archive, Command, ConsumerRef, CreateStream, Fetch, From, ListFragments,
-    ListStreams, MergeShards, Produce, SplitShard, StreamKind, Upload,
+    Activity, Answer, Command, ConsumerRef, CreateStream, Fetch, From, ListFragments, ListStreams,
+    MergeShards, Produce, SplitShard, StreamKind, Upload,
 };
 
 use crate::subscribe::request;
@@ -48,15 +48,9 @@ fn commands() -> Vec<Command> {
         Command::DeregisterConsumer(consumer),
         Command::ListConsumers(stream_ref(NAME)),
         Command::ListFragments(ListFragments {
-            stream: stream.clone(),
+            stream,
             ..ListFragments::default()
         }),
-        Command::AddArchive(Archive {
-            stream,
-            directory: "/nowhere".to_owned(),
-            ..Archive::default()
-        }),
-        Command::RemoveArchive(stream_ref(NAME)),
     ]
 }
 

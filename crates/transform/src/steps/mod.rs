@@ -141,6 +141,7 @@ impl Steps {
         for (index, part) in (0_u64..).zip(parts) {
             let mut one = record.part(part.data);
             one.partition_key = Some(part.partition_key);
+            one.explicit_hash_key = part.explicit_hash_key;
             one.origin.sub_sequence = Some(index);
             self.open(one, out, failed);
         }

@@ -12,7 +12,7 @@ use super::{Clock, Placed};
 use crate::delivery::spool::Spool;
 use crate::fault::Result;
 use crate::inits::{Inits, Known};
-use crate::write::{Content, Current, Next, Policy};
+use crate::write::{Current, Next, Policy};
 
 /// The video of a delivery stream.
 #[derive(Debug, Default)]
@@ -104,25 +104,16 @@ impl Film {
         let Some(object) = self.object else {
             return false;
         };
-        // The playlist says where an hour and a codec end, by the delivery's own clock.
-        let (content, hour) = (
-            Content::Video(shot.codec),
-            crate::names::Hour::of(shot.arrival),
-        );
         let current = Current {
-            content,
-            hour,
             bytes: object.bytes,
             opened: object.opened,
         };
         let flags = shot.fragment.meta().flags;
         let next = Next {
-            content,
-            hour,
             starts_well: flags.is_keyframe(),
             discontinuous: shot.is_first || shot.placed.is_behind_gap || flags.is_discontinuity(),
         };
-        policy.ends_before(&current, &next, now)
+        policy.ends_before(current, next, now)
     }
 
     /// Ends the object that grows.

@@ -15,7 +15,7 @@ use super::Admin;
 const DELIVERIES_PER_ANSWER: usize = 50;
 
 impl Admin<'_> {
-    /// Makes one. Who may administer a stream may have it written anywhere, as with archives.
+    /// Makes one. Who may administer a stream may have it written anywhere.
     pub(super) async fn create_delivery(self, request: NewDelivery) -> Result<Answer> {
         let name = self.delivery(&request.delivery)?;
         let settings = DeliverySettings::from_json(&request.settings)?;

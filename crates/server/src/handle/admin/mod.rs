@@ -2,7 +2,6 @@
 //!
 //! Each command names the right that it needs. What a client may not see is not listed.
 
-mod archive;
 mod delivery;
 mod fragments;
 
@@ -86,9 +85,6 @@ impl Admin<'_> {
             Command::DeregisterConsumer(request) => self.deregister_consumer(request).await,
             Command::ListConsumers(request) => self.list_consumers(&request.stream),
             Command::ListFragments(request) => self.list_fragments(request).await,
-            Command::AddArchive(request) => self.add_archive(request).await,
-            Command::RemoveArchive(request) => self.remove_archive(&request.stream).await,
-            Command::ListArchives(_) => self.list_archives(),
             Command::CreateDelivery(request) => self.create_delivery(request).await,
             Command::UpdateDelivery(request) => self.update_delivery(request).await,
             Command::PauseDelivery(request) => self.pause_delivery(request).await,
@@ -107,16 +103,8 @@ impl Admin<'_> {
 
     async fn delete_stream(self, name: &str) -> Result<Answer> {
         let stream = self.administered(name)?;
-        // What the archive has not got yet would be lost without a word.
-        let _free = self
-            .state
-            .archives
-            .keep_free(&stream)
-            .await
-            .map_err(|error| {
-                let message = format!("stream {stream} has an archive; remove it first");
-                Error::new(error.kind(), message).with_source(error)
-            })?;
+        // What they have not delivered yet would be lost without a word.
+        let _free = self.state.deliveries.keep_free(&stream).await?;
         self.engine().delete_stream(&stream).await?;
         self.state.videos.forget(&stream);
         tracing::info!(%stream, token = self.identity.name(), "stream deleted");

@@ -1,80 +1,87 @@
-//! Writes archived records as JSON Lines, at the speed of copying.
+//! Records as lines of JSON that say where they come from, at the speed of copying.
 //!
 //! A line is assembled from pieces that rarely change (the shard's prefix, the batch's arrival
 //! time) and from escaped text. The escapes are those of `serde_json`: a test compares every byte.
 
 use std::io::Write as _;
 
-use afflux_types::{HashKey, Position, SequenceNumber, ServerTime, ShardId, StreamName};
+use afflux_transform::Record;
+use afflux_types::{SequenceNumber, ServerTime, ShardId};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Writes the lines of one shard.
+/// Writes the lines of a delivery stream.
 #[derive(Debug)]
-pub(crate) struct LineWriter {
-    shard: ShardId,
-    /// `{"stream":"…","shard":"…","sequence_number":"`
+pub(crate) struct Envelope {
+    /// `{"stream":"…","shard":"`
+    stream: Vec<u8>,
+    /// That of the shard in `shard`, to the beginning of the sequence number.
     head: Vec<u8>,
+    shard: Option<ShardId>,
     /// `,"arrival_time":"…",` of the time in `arrival`.
     arrival_text: Vec<u8>,
     arrival: Option<ServerTime>,
+    line: Vec<u8>,
 }
 
-/// A record as a line shows it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Line<'a> {
-    pub(crate) position: Position,
-    /// The place inside an aggregated record.
-    pub(crate) sub_sequence: Option<u64>,
-    pub(crate) arrival: ServerTime,
-    pub(crate) partition_key: &'a str,
-    pub(crate) explicit_hash_key: Option<HashKey>,
-    pub(crate) data: &'a [u8],
-}
-
-impl LineWriter {
-    pub(crate) fn new(stream: &StreamName, shard: ShardId) -> Self {
+impl Envelope {
+    /// Lines of records that come from `stream`.
+    pub(crate) fn new(stream: &str) -> Self {
         let mut head = b"{\"stream\":".to_vec();
-        push_text(&mut head, stream.as_str());
-        head.extend_from_slice(format!(",\"shard\":\"{shard}\",\"sequence_number\":\"").as_bytes());
+        push_text(&mut head, stream);
+        head.extend_from_slice(b",\"shard\":\"");
         Self {
-            shard,
-            head,
+            stream: head,
+            head: Vec::new(),
+            shard: None,
             arrival_text: Vec::new(),
             arrival: None,
+            line: Vec::new(),
         }
     }
 
-    /// Appends one line with its line feed to `out`.
-    pub(crate) fn push(&mut self, line: Line<'_>, out: &mut Vec<u8>) {
-        if self.arrival != Some(line.arrival) {
-            self.arrival_text = format!(",\"arrival_time\":\"{}\",", line.arrival).into_bytes();
-            self.arrival = Some(line.arrival);
+    /// The record's line, with its line feed.
+    pub(crate) fn line(&mut self, record: &Record) -> &[u8] {
+        let origin = record.origin;
+        if self.shard != Some(origin.shard) {
+            self.head.clone_from(&self.stream);
+            push_display(&mut self.head, origin.shard);
+            self.head.extend_from_slice(b"\",\"sequence_number\":\"");
+            self.shard = Some(origin.shard);
         }
-        out.reserve(self.head.len() + self.arrival_text.len() + line.data.len() + 160);
+        if self.arrival != Some(record.arrival) {
+            self.arrival_text = format!(",\"arrival_time\":\"{}\",", record.arrival).into_bytes();
+            self.arrival = Some(record.arrival);
+        }
+        let out = &mut self.line;
+        out.clear();
+        out.reserve(self.head.len() + self.arrival_text.len() + record.data.len() + 160);
         out.extend_from_slice(&self.head);
-        push_display(out, SequenceNumber::new(self.shard, line.position));
+        push_display(out, SequenceNumber::new(origin.shard, origin.position));
         out.push(b'"');
-        if let Some(sub_sequence) = line.sub_sequence {
+        if let Some(sub_sequence) = origin.sub_sequence {
             out.extend_from_slice(b",\"sub_sequence_number\":");
             push_display(out, sub_sequence);
         }
-        out.extend_from_slice(b",\"partition_key\":");
-        push_text(out, line.partition_key);
-        if let Some(hash_key) = line.explicit_hash_key {
+        if let Some(key) = &record.partition_key {
+            out.extend_from_slice(b",\"partition_key\":");
+            push_text(out, key.as_str());
+        }
+        if let Some(hash_key) = record.explicit_hash_key {
             out.extend_from_slice(b",\"explicit_hash_key\":\"");
             push_display(out, hash_key);
             out.push(b'"');
         }
         out.extend_from_slice(&self.arrival_text);
-        match std::str::from_utf8(line.data) {
+        match std::str::from_utf8(&record.data) {
             Ok(text) => {
                 out.extend_from_slice(b"\"data\":");
                 push_text(out, text);
             }
-            Err(_) => push_base64(out, line.data),
+            Err(_) => push_base64(out, &record.data),
         }
         out.extend_from_slice(b"}\n");
+        out
     }
 }
 
@@ -144,6 +151,9 @@ fn push_text(out: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use afflux_transform::Origin;
+    use afflux_types::{HashKey, PartitionKey, Position};
+    use bytes::Bytes;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -155,11 +165,19 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn write(line: Line<'_>) -> Vec<u8> {
-        let stream = StreamName::new("clicks").unwrap();
-        let mut out = Vec::new();
-        LineWriter::new(&stream, ShardId::new(7)).push(line, &mut out);
-        out
+    fn record(position: u64, millis: i64, key: Option<&str>, data: &[u8]) -> Record {
+        let origin = Origin {
+            shard: ShardId::new(7),
+            position: Position::new(position),
+            sub_sequence: None,
+        };
+        let key = key.map(|key| PartitionKey::new(key).unwrap());
+        let data = Bytes::copy_from_slice(data);
+        Record::new(data, ServerTime::from_millis(millis), origin, key)
+    }
+
+    fn line(record: &Record) -> String {
+        String::from_utf8(Envelope::new("clicks").line(record).to_vec()).unwrap()
     }
 
     #[test]
@@ -181,32 +199,28 @@ mod tests {
             position: u64,
             sub_sequence in proptest::option::of(any::<u64>()),
             millis in 0_i64..4_102_444_800_000,
-            key in "\\PC{1,20}",
+            key in proptest::option::of("\\PC{1,20}"),
             hash in proptest::option::of(any::<u128>()),
             data in prop_oneof![any::<String>().prop_map(String::into_bytes), any::<Vec<u8>>()],
         ) {
-            let arrival = ServerTime::from_millis(millis);
-            let out = write(Line {
-                position: Position::new(position),
-                sub_sequence,
-                arrival,
-                partition_key: &key,
-                explicit_hash_key: hash.map(HashKey::new),
-                data: &data,
-            });
-            prop_assert_eq!(out.last(), Some(&b'\n'));
-            prop_assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 1);
+            let mut record = record(position, millis, key.as_deref(), &data);
+            record.origin.sub_sequence = sub_sequence;
+            record.explicit_hash_key = hash.map(HashKey::new);
+            let line = line(&record);
+            prop_assert_eq!(line.find('\n'), Some(line.len() - 1));
             let number = SequenceNumber::new(ShardId::new(7), Position::new(position));
             let mut expected = json!({
                 "stream": "clicks",
                 "shard": "shardId-000000000007",
                 "sequence_number": number.to_string(),
-                "partition_key": key,
-                "arrival_time": arrival.to_string(),
+                "arrival_time": record.arrival.to_string(),
             });
             let fields = expected.as_object_mut().unwrap();
             if let Some(sub_sequence) = sub_sequence {
                 fields.insert("sub_sequence_number".into(), sub_sequence.into());
+            }
+            if let Some(key) = key {
+                fields.insert("partition_key".into(), key.into());
             }
             if let Some(hash) = hash {
                 fields.insert("explicit_hash_key".into(), hash.to_string().into());
@@ -215,35 +229,36 @@ mod tests {
                 Ok(text) => fields.insert("data".into(), text.into()),
                 Err(_) => fields.insert("data_base64".into(), STANDARD.encode(&data).into()),
             };
-            prop_assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), expected);
+            prop_assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), expected);
         }
     }
 
     #[test]
     fn a_line_has_the_documented_form() {
-        let line = Line {
-            position: Position::new(42),
-            sub_sequence: None,
-            arrival: ServerTime::from_millis(1_795_255_200_250),
-            partition_key: "user \"1\"",
-            explicit_hash_key: None,
-            data: b"hello\n",
-        };
+        let mut record = record(42, 1_795_255_200_250, Some("user \"1\""), b"hello\n");
         assert_eq!(
-            String::from_utf8(write(line)).unwrap(),
+            line(&record),
             "{\"stream\":\"clicks\",\"shard\":\"shardId-000000000007\",\
              \"sequence_number\":\"49000000000700000000000000000042000000000000000000000000\",\
              \"partition_key\":\"user \\\"1\\\"\",\"arrival_time\":\"2026-11-21T10:00:00.250Z\",\
              \"data\":\"hello\\n\"}\n"
         );
-        let part = Line {
-            sub_sequence: Some(3),
-            ..line
-        };
-        let text = String::from_utf8(write(part)).unwrap();
+        record.origin.sub_sequence = Some(3);
+        let text = line(&record);
         assert!(
             text.contains("000000\",\"sub_sequence_number\":3,\"partition_key\""),
             "{text}"
         );
+    }
+
+    #[test]
+    fn lines_follow_the_shard_and_the_time_of_their_records() {
+        let mut envelope = Envelope::new("clicks");
+        let first = record(1, 1_795_255_200_250, None, b"a");
+        let mut second = record(2, 1_795_255_200_251, None, b"b");
+        second.origin.shard = ShardId::new(8);
+        for one in [&first, &second, &first] {
+            assert_eq!(envelope.line(one), line(one).as_bytes());
+        }
     }
 }

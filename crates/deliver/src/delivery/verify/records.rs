@@ -1,40 +1,37 @@
-//! Reads archived records back.
+//! Reads delivered records back.
 
 use std::borrow::Cow;
-use std::io::{BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use afflux_types::{
-    HashKey, Result as PublicResult, SequenceNumber, ServerTime, ShardId, StreamName,
-};
+use afflux_transform::Compression;
+use afflux_types::{HashKey, Result as PublicResult, SequenceNumber, ServerTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
-use super::lines::{Lines, read_line, shard_directories};
+use super::{manifests, object_path, read};
+use crate::delivery::manifest::{Holds, Listed};
 use crate::fault::{Fault, Result};
 use crate::fs::FileSystem;
-use crate::manifest::What;
-use crate::names::Format;
-use crate::settings::Compression;
 
 /// Longest line that is read: a record of the largest size whose every byte is escaped in six.
-const RECORD_LINE_BYTES_MAX: usize = 6 * (afflux_types::limits::RECORD_BYTES_MAX + 4_096);
+const LINE_BYTES_MAX: usize = 6 * (afflux_types::limits::RECORD_BYTES_MAX + 4_096);
 
-/// A record as the archive holds it.
+/// A record in its envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ArchivedRecord {
-    /// The stream.
-    pub stream: StreamName,
+pub struct DeliveredRecord {
+    /// The stream, or the delivery stream that it was put into.
+    pub stream: String,
     /// The shard and the position.
     pub sequence_number: SequenceNumber,
     /// The place inside an aggregated record that was taken apart.
     pub sub_sequence: Option<u64>,
     /// Decided the shard, by its hash, unless the record was inside another.
-    pub partition_key: String,
+    pub partition_key: Option<String>,
     /// Overrode the hash of the partition key.
     pub explicit_hash_key: Option<HashKey>,
     /// When the server took the record in.
@@ -43,65 +40,54 @@ pub struct ArchivedRecord {
     pub data: Bytes,
 }
 
-/// The records of an archive; made by [`records`](super::records()).
+/// Delivered records; made by [`records`](super::records()).
 #[derive(Debug)]
 pub struct Records {
     fs: Arc<dyn FileSystem>,
-    shards: std::vec::IntoIter<(StreamName, ShardId, PathBuf)>,
-    shard: Option<(PathBuf, Lines)>,
-    file: Option<FileRecords>,
+    directory: PathBuf,
+    manifests: std::vec::IntoIter<PathBuf>,
+    objects: std::vec::IntoIter<Listed>,
+    object: Option<Lines>,
     failed: bool,
 }
 
 impl Records {
     pub(crate) fn open(fs: Arc<dyn FileSystem>, directory: &Path) -> Result<Self> {
-        let shards = shard_directories(&*fs, directory)?.into_iter();
+        let manifests: Vec<_> = manifests(&*fs, directory)?.into_iter().flatten().collect();
         Ok(Self {
             fs,
-            shards,
-            shard: None,
-            file: None,
+            directory: directory.to_owned(),
+            manifests: manifests.into_iter(),
+            objects: Vec::new().into_iter(),
+            object: None,
             failed: false,
         })
     }
 
-    fn read(&mut self) -> Result<Option<ArchivedRecord>> {
+    fn read(&mut self) -> Result<Option<DeliveredRecord>> {
         loop {
-            if let Some(record) = self.file.as_mut().and_then(Iterator::next) {
-                return record.map(Some);
+            if let Some(lines) = &mut self.object
+                && let Some(record) = lines.read()?
+            {
+                return Ok(Some(record));
             }
-            self.file = None;
-            let line = match &mut self.shard {
-                Some((_, lines)) => lines.next().transpose()?,
-                None => None,
+            self.object = None;
+            let is_read = |object: &Listed| object.holds == Holds::Envelopes;
+            if let Some(object) = self.objects.find(is_read) {
+                self.object = Some(Lines::open(&*self.fs, &self.directory, &object)?);
+                continue;
+            }
+            let Some(path) = self.manifests.next() else {
+                return Ok(None);
             };
-            match (line, &self.shard) {
-                (Some(line), Some((directory, _))) => {
-                    self.file = self.open_file(&line.what, directory)?
-                }
-                _ => {
-                    let Some((_, shard, directory)) = self.shards.next() else {
-                        return Ok(None);
-                    };
-                    let lines = Lines::open(&*self.fs, &directory, shard)?;
-                    self.shard = Some((directory, lines));
-                }
-            }
-        }
-    }
-
-    fn open_file(&self, what: &What, directory: &Path) -> Result<Option<FileRecords>> {
-        match what {
-            What::File(file) if !matches!(Format::of(&file.path), Some(Format::Mp4)) => {
-                FileRecords::open(&*self.fs, &directory.join(&file.path)).map(Some)
-            }
-            _ => Ok(None),
+            let manifest = read(&*self.fs, &self.directory, &path)?;
+            self.objects = manifest.objects.into_iter();
         }
     }
 }
 
 impl Iterator for Records {
-    type Item = PublicResult<ArchivedRecord>;
+    type Item = PublicResult<DeliveredRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {
@@ -113,46 +99,43 @@ impl Iterator for Records {
     }
 }
 
-/// The records of one file.
-pub(super) struct FileRecords {
+/// The lines of an object.
+struct Lines {
     path: PathBuf,
     lines: BufReader<Box<dyn Read + Send>>,
     bytes: u64,
-    failed: bool,
 }
 
-impl FileRecords {
-    pub(super) fn open(fs: &dyn FileSystem, path: &Path) -> Result<Self> {
-        let file = fs.read_at(path, 0).map_err(Fault::io("open", path))?;
-        let format = path.to_str().and_then(Format::of);
-        let lines: Box<dyn Read + Send> = match format {
-            Some(Format::JsonLines(Compression::Gzip)) => {
-                Box::new(MultiGzDecoder::new(BufReader::new(file)))
+impl Lines {
+    fn open(fs: &dyn FileSystem, directory: &Path, object: &Listed) -> Result<Self> {
+        let path = object_path(directory, object)?;
+        let file = fs.read_at(&path, 0).map_err(Fault::io("open", &path))?;
+        let lines: Box<dyn Read + Send> = match object.compression {
+            Compression::None => file,
+            Compression::Gzip => Box::new(MultiGzDecoder::new(BufReader::new(file))),
+            Compression::Zstd => {
+                Box::new(zstd::Decoder::new(file).map_err(Fault::io("open", &path))?)
             }
-            Some(Format::JsonLines(Compression::Zstd)) => {
-                Box::new(zstd::Decoder::new(file).map_err(Fault::io("open", path))?)
+            other => {
+                let reason = format!("records compressed as {other:?} are not read back here");
+                return Err(Fault::File { path, reason });
             }
-            _ => file,
         };
         Ok(Self {
-            path: path.to_owned(),
+            path,
             lines: BufReader::new(lines),
             bytes: 0,
-            failed: false,
         })
     }
 
-    /// Bytes of the lines read so far.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn read(&mut self) -> Result<Option<ArchivedRecord>> {
-        let line = read_line(&mut self.lines, RECORD_LINE_BYTES_MAX)
-            .map_err(Fault::io("read", &self.path))?;
-        let Some(line) = line else {
+    fn read(&mut self) -> Result<Option<DeliveredRecord>> {
+        let mut line = Vec::new();
+        let limit = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
+        let mut rest = self.lines.by_ref().take(limit);
+        let count = rest.read_until(b'\n', &mut line);
+        if count.map_err(Fault::io("read", &self.path))? == 0 {
             return Ok(None);
-        };
+        }
         let record = match line.strip_suffix(b"\n") {
             Some(text) => parse(text),
             None => Err("its last line has no end".into()),
@@ -161,27 +144,16 @@ impl FileRecords {
             path: self.path.clone(),
             reason: format!("{reason}, at byte {} uncompressed", self.bytes),
         })?;
-        self.bytes += u64::try_from(line.len()).unwrap_or(u64::MAX);
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
         Ok(Some(record))
     }
 }
 
-impl Iterator for FileRecords {
-    type Item = Result<ArchivedRecord>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let record = self.read().transpose();
-        self.failed = !matches!(record, Some(Ok(_)));
-        record
-    }
-}
-
-impl std::fmt::Debug for FileRecords {
+impl std::fmt::Debug for Lines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileRecords")
+        f.debug_struct("Lines")
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
@@ -198,8 +170,8 @@ struct RecordLine<'a> {
     sequence_number: Cow<'a, str>,
     #[serde(default)]
     sub_sequence_number: Option<u64>,
-    #[serde(borrow)]
-    partition_key: Cow<'a, str>,
+    #[serde(borrow, default)]
+    partition_key: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     explicit_hash_key: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -210,7 +182,7 @@ struct RecordLine<'a> {
     data_base64: Option<Cow<'a, str>>,
 }
 
-fn parse(text: &[u8]) -> Result<ArchivedRecord, String> {
+fn parse(text: &[u8]) -> Result<DeliveredRecord, String> {
     let line: RecordLine<'_> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let said = |error: afflux_types::Error| error.message().to_owned();
     let sequence_number: SequenceNumber = line.sequence_number.parse().map_err(said)?;
@@ -232,11 +204,11 @@ fn parse(text: &[u8]) -> Result<ArchivedRecord, String> {
         }
         _ => return Err("a record has not one of data and data_base64".into()),
     };
-    Ok(ArchivedRecord {
-        stream: StreamName::new(&line.stream).map_err(said)?,
+    Ok(DeliveredRecord {
+        stream: line.stream.into_owned(),
         sequence_number,
         sub_sequence: line.sub_sequence_number,
-        partition_key: line.partition_key.into_owned(),
+        partition_key: line.partition_key.map(Cow::into_owned),
         explicit_hash_key: hash_key
             .map_err(|error| error.to_string())?
             .map(HashKey::new),
