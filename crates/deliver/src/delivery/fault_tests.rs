@@ -19,6 +19,7 @@ use super::crash_tests::{DATA, OBJECTS, to_directory};
 use super::endpoint::Endpoints;
 use super::follow::run;
 use super::functions::Functions;
+use super::helpers::Helpers;
 use super::room::Room;
 use super::settings::DeliverySettings;
 use super::status::{DeliveryStatus, Status};
@@ -91,6 +92,7 @@ impl Running {
             owner: Owner::default(),
             memory: memory.clone(),
             room: Room::new(MEMORY),
+            helpers: Helpers::none(),
             clock: clock.clone(),
             plan: Plan {
                 name: "lake".into(),

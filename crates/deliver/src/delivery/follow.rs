@@ -276,9 +276,10 @@ impl<S: Source> Delivery<S> {
 
     /// Ends the batch and begins to publish it.
     fn begin_publishing(&mut self) {
-        let (sealed, now) = (self.work.lock().seal(), self.now().wall);
+        let (mut sealed, now) = (self.work.lock().seal(), self.now().wall);
         let (context, spool) = (Arc::clone(&self.context), self.spool.clone());
         let state = self.state.clone();
+        sealed.helpers = context.helpers.clone();
         self.publishing.spawn(async move {
             let intent = blocking("write a batch", move || sealed.write(now)).await?;
             publish_batch(&context, &spool, state, intent).await

@@ -37,6 +37,7 @@ mod follow;
 mod forms;
 mod frames;
 mod functions;
+mod helpers;
 mod http;
 mod options;
 mod probe;

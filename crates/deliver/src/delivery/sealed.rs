@@ -8,11 +8,13 @@ use afflux_transform::{
 };
 use afflux_types::ServerTime;
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::batch::{Batch, Group, Part};
 use super::endpoint::Request;
 use super::forms::{Facts, Form, Forms};
 use super::frames::{Frames, record};
+use super::helpers::{Helpers, make_each};
 use super::spool::{Holding, Intent, Planned, Spool};
 use super::state::{DeliveryTotals, Places};
 use super::video::Reel;
@@ -30,6 +32,8 @@ pub(crate) struct Sealed {
     pub(super) totals: DeliveryTotals,
     /// The playlists that have something of it, in their order; the last one goes on.
     pub(super) reels: Vec<Reel>,
+    /// Who helps to write it.
+    pub(super) helpers: Helpers,
 }
 
 impl Sealed {
@@ -38,48 +42,44 @@ impl Sealed {
         let Self {
             forms,
             spool,
-            mut batch,
+            batch,
             places,
-            totals,
+            mut totals,
             reels,
+            helpers,
         } = self;
-        let newest = batch.newest.unwrap_or_default();
-        let mut writing = Writing {
+        let (number, newest) = (batch.number, batch.newest.unwrap_or_default());
+        let writing = Writing {
             forms: &forms,
             spool: &spool,
-            batch: batch.number,
+            number,
             newest,
-            totals,
-            objects: Vec::new(),
+            now,
+            batch: Mutex::new(batch),
         };
-        for (group, part) in batch.take_parts() {
-            match (&forms.converted, &group) {
-                (Some(converted), Group::Output(_)) => {
-                    let mut misfits = Misfits {
-                        batch: &mut batch,
-                        now,
-                        count: 0,
-                    };
-                    writing.convert(converted, part, &mut misfits)?;
-                }
-                _ => writing.write(&group, part)?,
+        let mut objects = Vec::new();
+        // What is not converted is in the batch again, as records that failed.
+        for _ in ["records", "misfits"] {
+            let parts = writing.batch.lock().take_parts();
+            let weigh = |(group, part): &(Group, Part)| writing.weigh(group, part);
+            let written = make_each(&helpers, parts, weigh, |(group, part)| {
+                writing.write_object(&group, part)
+            });
+            for written in written? {
+                totals = totals.plus(written.totals);
+                objects.extend(written.object);
             }
         }
-        for (group, part) in batch.take_parts() {
-            writing.write(&group, part)?;
-        }
-        for (index, reel) in (batch.parts() + 1..).zip(&reels) {
-            writing.write_playlist(index, reel)?;
+        let parts = writing.batch.into_inner().parts();
+        for (index, reel) in (parts + 1..).zip(&reels) {
+            objects.push(write_playlist(&spool, (number, index), reel)?);
         }
         if let Some(reel) = reels.last() {
-            spool.write_reel(batch.number, reel)?;
+            spool.write_reel(number, reel)?;
         }
-        let Writing {
-            totals, objects, ..
-        } = writing;
         spool.sync()?;
         let intent = Intent {
-            batch: batch.number,
+            batch: number,
             places,
             totals,
             newest_arrival: newest.as_millis(),
@@ -90,26 +90,62 @@ impl Sealed {
     }
 }
 
-/// The objects of a batch that are being written.
+/// Bytes that a thread has in memory while it writes an object: what it reads and writes at once, and what it
+/// compresses with.
+const WRITING_BYTES: u64 = 4 << 20;
+
+/// The objects of a batch are being written, some of them at the same time.
 struct Writing<'a> {
     forms: &'a Forms,
     spool: &'a Spool,
-    batch: u64,
+    /// Of the batch.
+    number: u64,
     newest: ServerTime,
+    now: ServerTime,
+    /// Takes the records that are not converted.
+    batch: Mutex<Batch>,
+}
+
+/// What is known of a part that was written.
+#[derive(Default)]
+struct Written {
+    /// None if it holds nothing.
+    object: Option<Planned>,
+    /// What it adds to those of its batch.
     totals: DeliveryTotals,
-    objects: Vec<Planned>,
 }
 
 impl Writing<'_> {
+    /// Bytes in memory while a part is written. Columns are there until a group of rows is complete.
+    fn weigh(&self, group: &Group, part: &Part) -> u64 {
+        match self.conversion(group) {
+            Some(_) => part.bytes.saturating_add(WRITING_BYTES),
+            None => WRITING_BYTES,
+        }
+    }
+
+    fn conversion(&self, group: &Group) -> Option<&(Schema, Form)> {
+        let converted = self.forms.converted.as_ref();
+        converted.filter(|_| matches!(group, Group::Output(_)))
+    }
+
+    /// Writes the object that a part becomes, durable but for its name.
+    fn write_object(&self, group: &Group, part: Part) -> Result<Written> {
+        match self.conversion(group) {
+            Some(converted) => self.convert(converted, part),
+            None => self.write(group, part),
+        }
+    }
+
     /// Writes a part as it is.
-    fn write(&mut self, group: &Group, part: Part) -> Result<()> {
+    fn write(&self, group: &Group, part: Part) -> Result<Written> {
         let forms = self.forms;
         let form = match (group, &forms.backup) {
             (Group::Backup, Some(backup)) => backup,
             (Group::Video, _) => &forms.video,
             _ => &forms.output,
         };
-        let mut unique = forms.unique(self.batch, part.index());
+        let mut unique = forms.unique(self.number, part.index());
         let request = forms.request(group, unique.id(), self.newest);
         let (error, compression) = match (&request, group) {
             // As an object it is one of records that failed.
@@ -124,112 +160,55 @@ impl Writing<'_> {
         };
         let key = forms.key(form, facts, &mut unique)?;
         let uncompressed_bytes = part.bytes;
-        let written = part.write(self.spool, self.batch, (compression, unique.id()))?;
+        let written = part.write(self.spool, self.number, (compression, unique.id()))?;
         let holding = match group {
             Group::Video => Holding::Video,
             Group::Output(_) | Group::Failed(_) | Group::Backup => Holding::Records,
         };
-        self.add(form, (holding, key), uncompressed_bytes, written, request);
-        Ok(())
+        let object = planned(form, (holding, key), written, request);
+        Ok(Written::of(object, uncompressed_bytes))
     }
 
     /// Writes the file that the records of a part are converted to, unless none of them can be.
-    fn convert(
-        &mut self,
-        (schema, form): &(Schema, Form),
-        part: Part,
-        misfits: &mut Misfits<'_>,
-    ) -> Result<()> {
+    fn convert(&self, (schema, form): &(Schema, Form), part: Part) -> Result<Written> {
         let facts = Facts {
             oldest: part.oldest,
             keys: &part.keys,
             error: None,
         };
-        let mut unique = self.forms.unique(self.batch, part.index());
+        let mut unique = self.forms.unique(self.number, part.index());
         let key = self.forms.key(form, facts, &mut unique)?;
-        let (uncompressed_bytes, spool) = (part.bytes, self.spool);
-        let mut rows = 0;
-        let written = part.make(spool, self.batch, |from, output| {
+        let uncompressed_bytes = part.bytes;
+        let (mut rows, mut misfits) = (0, 0);
+        let file = part.make(self.spool, self.number, |from, output| {
             let (mut frames, mut converter) = (Frames::new(from), Converter::new(schema, output)?);
             while let Some((arrival, data)) = frames.next()? {
                 if let Err(misfit) = converter.push(data)? {
-                    let pushed = misfits.push(spool, arrival, data, misfit);
-                    pushed.map_err(io::Error::other)?;
+                    misfits += 1;
+                    let failed = self.fail(arrival, data, misfit);
+                    failed.map_err(io::Error::other)?;
                 }
             }
             let (output, converted) = converter.finish()?;
             rows = converted;
             Ok(output)
         })?;
-        self.totals.failed = self.totals.failed.saturating_add(misfits.count);
-        if rows == 0 {
-            return spool.remove(&written.0);
-        }
-        let named = (Holding::Records, key);
-        self.add(form, named, uncompressed_bytes, written, None);
-        Ok(())
+        let mut written = match rows {
+            0 => {
+                self.spool.remove(&file.0)?;
+                Written::default()
+            }
+            _ => {
+                let object = planned(form, (Holding::Records, key), file, None);
+                Written::of(object, uncompressed_bytes)
+            }
+        };
+        written.totals.failed = misfits;
+        Ok(written)
     }
 
-    fn add(
-        &mut self,
-        form: &Form,
-        (holding, key): (Holding, String),
-        uncompressed_bytes: u64,
-        (file, bytes): (String, u64),
-        request: Option<Request>,
-    ) {
-        self.totals = self.totals.plus(DeliveryTotals {
-            objects: request.is_none().into(),
-            bytes,
-            uncompressed_bytes,
-            ..DeliveryTotals::default()
-        });
-        self.objects.push(Planned {
-            holding,
-            place: form.place.clone(),
-            key,
-            file,
-            bytes,
-            encoding: form.compression.content_encoding().map(str::to_owned),
-            request,
-        });
-    }
-
-    /// Writes a playlist, which is not counted: it is there again with the next batch.
-    fn write_playlist(&mut self, index: u32, reel: &Reel) -> Result<()> {
-        // Only ZIP has an id in it.
-        let form = (Compression::None, [0; 16]);
-        let text = reel.text();
-        let from = (None, text.as_bytes());
-        let (file, bytes) = self.spool.object((self.batch, index), form, from)?;
-        self.objects.push(Planned {
-            holding: Holding::Playlist,
-            place: reel.hour.place.clone(),
-            key: reel.key(),
-            file,
-            bytes,
-            encoding: None,
-            request: None,
-        });
-        Ok(())
-    }
-}
-
-/// Records that are not converted, which go into the batch that they are from.
-struct Misfits<'a> {
-    batch: &'a mut Batch,
-    now: ServerTime,
-    count: u64,
-}
-
-impl Misfits<'_> {
-    fn push(
-        &mut self,
-        spool: &Spool,
-        arrival: ServerTime,
-        data: &[u8],
-        misfit: Misfit,
-    ) -> Result<()> {
+    /// Puts a record that is not converted into the batch that it is from.
+    fn fail(&self, arrival: ServerTime, data: &[u8], misfit: Misfit) -> Result<()> {
         let failed = Failed {
             record: record(arrival, Bytes::copy_from_slice(data)),
             output: ErrorOutput::FormatConversion,
@@ -241,8 +220,57 @@ impl Misfits<'_> {
         };
         let mut line = Vec::new();
         failed_line(&failed, self.now, &mut line);
-        self.count += 1;
         let (group, no_keys) = (Group::Failed(failed.output), PartitionKeys::default());
-        self.batch.push(spool, group, arrival, &no_keys, &line)
+        let mut batch = self.batch.lock();
+        batch.push(self.spool, group, arrival, &no_keys, &line)
     }
+}
+
+impl Written {
+    fn of(object: Planned, uncompressed_bytes: u64) -> Self {
+        let totals = DeliveryTotals {
+            objects: object.request.is_none().into(),
+            bytes: object.bytes,
+            uncompressed_bytes,
+            ..DeliveryTotals::default()
+        };
+        Self {
+            object: Some(object),
+            totals,
+        }
+    }
+}
+
+fn planned(
+    form: &Form,
+    (holding, key): (Holding, String),
+    (file, bytes): (String, u64),
+    request: Option<Request>,
+) -> Planned {
+    Planned {
+        holding,
+        place: form.place.clone(),
+        key,
+        file,
+        bytes,
+        encoding: form.compression.content_encoding().map(str::to_owned),
+        request,
+    }
+}
+
+/// Writes a playlist, which is not counted: it is there again with the next batch.
+fn write_playlist(spool: &Spool, index: (u64, u32), reel: &Reel) -> Result<Planned> {
+    // Only ZIP has an id in it.
+    let form = (Compression::None, [0; 16]);
+    let text = reel.text();
+    let (file, bytes) = spool.object(index, form, (None, text.as_bytes()))?;
+    Ok(Planned {
+        holding: Holding::Playlist,
+        place: reel.hour.place.clone(),
+        key: reel.key(),
+        file,
+        bytes,
+        encoding: None,
+        request: None,
+    })
 }

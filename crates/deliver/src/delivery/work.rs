@@ -13,6 +13,7 @@ use super::batch::{Batch, Bounds, Group, Memory};
 use super::endpoint::{FRAMES_BYTES_MAX, RECORDS_MAX};
 use super::forms::Forms;
 use super::frames::frame;
+use super::helpers::Helpers;
 use super::sealed::Sealed;
 use super::settings::{DeliverySettings, DeliverySource};
 use super::spool::Spool;
@@ -351,6 +352,7 @@ impl Work {
             places: self.places.clone(),
             totals: std::mem::take(&mut self.totals),
             reels: self.film.end_batch(),
+            helpers: Helpers::none(),
         }
     }
 }
