@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 
 use self::tally::Tally;
 use super::serve;
+use super::signals::ended;
 use crate::args::{Demo, Listen, Output};
 use crate::printer::Printer;
 
@@ -58,8 +59,9 @@ pub(crate) async fn run(args: Demo) -> Result<ExitCode> {
     introduce(&mut printer, &server, &data_dir)?;
     let passed = Box::pin(play(&mut printer, &server, &data_dir, args.seconds)).await?;
     if args.keep_serving {
+        let end = ended()?;
         printer.note("serving until ctrl-c");
-        tokio::signal::ctrl_c().await.context("wait for ctrl-c")?;
+        end.await;
     }
     server.shutdown().await?;
     Ok(if passed {

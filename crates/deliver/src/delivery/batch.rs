@@ -114,6 +114,8 @@ pub(crate) struct Batch {
     held: usize,
     /// By the clock's elapsed time.
     opened: Option<Duration>,
+    /// Since when it may end: the one before is published. By the same clock.
+    is_next: Duration,
     pub(crate) newest: Option<ServerTime>,
 }
 
@@ -168,6 +170,7 @@ impl Batch {
             bytes: 0,
             held: 0,
             opened: None,
+            is_next: Duration::ZERO,
             newest: None,
         }
     }
@@ -279,16 +282,26 @@ impl Batch {
         Ok(())
     }
 
+    /// Notes that the batch before is published.
+    pub(crate) fn begin_next(&mut self, now: Duration) {
+        self.is_next = now;
+    }
+
     /// When the batch ends if nothing ends it before, by the clock's elapsed time; none if it is empty.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        let wait = self.bounds.wait;
-        // Video waits a little longer, for the key frame that its next object is to begin with.
-        let more = match self.growing.contains_key(&Group::Video) {
-            true => KEY_FRAME_WAIT.min(wait),
-            false => Duration::ZERO,
-        };
-        let wait = wait.saturating_add(more);
-        self.opened.map(|opened| opened.saturating_add(wait))
+        let due = self.due()?;
+        if !self.has_video() {
+            return Some(due);
+        }
+        // Video waits a little longer, for the key frame that its next object is to begin with; also when the
+        // batch is late because of the one before.
+        let more = KEY_FRAME_WAIT.min(self.bounds.wait);
+        Some(due.max(self.is_next).saturating_add(more))
+    }
+
+    fn due(&self) -> Option<Duration> {
+        let opened = self.opened?;
+        Some(opened.saturating_add(self.bounds.wait))
     }
 
     /// Whether the batch is to end, as soon as the one before is published.
@@ -299,10 +312,25 @@ impl Batch {
         is_late || self.is_full() || (!self.bounds.partitioned && has_full)
     }
 
+    /// Whether the batch, which holds video, is to end before a key frame that follows, if it may end.
+    pub(crate) fn ends_before_key_frame(&self, now: Duration) -> bool {
+        let is_late = self.due().is_some_and(|due| due <= now);
+        self.has_video() && (is_late || self.has_enough())
+    }
+
     /// Whether the batch must not take more: with what a destination that is slow or down leaves waiting,
-    /// the log goes on alone.
+    /// the log goes on alone. Video goes on to the end of its object.
     pub(crate) fn is_full(&self) -> bool {
+        self.has_enough() && !self.has_video()
+    }
+
+    /// Whether the batch has grown to its bounds.
+    pub(crate) fn has_enough(&self) -> bool {
         self.full.len() >= FULL_MAX || self.growing.len() > GROUPS_MAX || self.bytes >= BYTES_MAX
+    }
+
+    fn has_video(&self) -> bool {
+        self.growing.contains_key(&Group::Video)
     }
 
     /// Whether nothing was taken yet.

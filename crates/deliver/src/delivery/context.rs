@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::batch::Memory;
 use super::endpoint::{Endpoints, Sender};
 use super::functions::Functions;
+use super::helpers::Helpers;
 use super::room::Room;
 use super::state::State;
 use super::status::Status;
@@ -34,6 +35,7 @@ pub(crate) struct Context<S> {
     pub(crate) owner: Owner,
     pub(crate) memory: Memory,
     pub(crate) room: Room,
+    pub(crate) helpers: Helpers,
     pub(crate) clock: Clock,
     pub(crate) plan: Plan,
     pub(crate) status: Arc<Status>,

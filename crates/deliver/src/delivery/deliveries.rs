@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::batch::Memory;
 use super::context::Context;
 use super::follow;
+use super::helpers::Helpers;
 use super::options::DeliveryOptions;
 use super::probe::BucketReport;
 use super::room::Room;
@@ -44,6 +45,7 @@ struct Inner {
     options: DeliveryOptions,
     memory: Memory,
     room: Room,
+    helpers: Helpers,
     /// They end with it.
     probes: Mutex<JoinSet<()>>,
     running: Mutex<BTreeMap<DeliveryName, Running>>,
@@ -60,9 +62,11 @@ impl Deliveries {
     /// # Errors
     /// `DataLoss` if what is kept cannot be read; as the engine reports.
     pub async fn open(engine: Engine, clock: Clock, options: DeliveryOptions) -> Result<Self> {
+        let room = Room::new(options.memory_bytes / 2);
         let deliveries = Self(Arc::new(Inner {
             memory: Memory::new(options.memory_bytes / 2),
-            room: Room::new(options.memory_bytes / 2),
+            helpers: Helpers::new(room.clone()),
+            room,
             probes: Mutex::new(options.stores.probe_all()),
             engine,
             clock,
@@ -464,6 +468,7 @@ impl Inner {
             owner: self.options.owner.clone(),
             memory: self.memory.clone(),
             room: self.room.clone(),
+            helpers: self.helpers.clone(),
             clock: self.clock.clone(),
             plan: Plan {
                 name: name.to_string(),

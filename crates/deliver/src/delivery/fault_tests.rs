@@ -19,6 +19,7 @@ use super::crash_tests::{DATA, OBJECTS, to_directory};
 use super::endpoint::Endpoints;
 use super::follow::run;
 use super::functions::Functions;
+use super::helpers::Helpers;
 use super::room::Room;
 use super::settings::DeliverySettings;
 use super::status::{DeliveryStatus, Status};
@@ -55,10 +56,10 @@ fn partitioned() -> DeliverySettings {
 }
 
 /// A delivery stream that runs, and what it reads from and writes to.
-struct Running {
-    fs: SimFs,
-    stream: Stream,
-    clock: Clock,
+pub(super) struct Running {
+    pub(super) fs: SimFs,
+    pub(super) stream: Stream,
+    pub(super) clock: Clock,
     memory: Memory,
     status: Arc<Status>,
     stop: watch::Sender<bool>,
@@ -70,7 +71,7 @@ struct Running {
 
 impl Running {
     /// One over a disk that may have no directory for objects.
-    fn start(fs: SimFs, settings: DeliverySettings) -> Self {
+    pub(super) fn start(fs: SimFs, settings: DeliverySettings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::manual(ServerTime::from_millis(START));
         let engine = Engine::open(EngineOptions::new(dir.path()), clock.clone()).unwrap();
@@ -90,6 +91,7 @@ impl Running {
             owner: Owner::default(),
             memory: memory.clone(),
             room: Room::new(MEMORY),
+            helpers: Helpers::none(),
             clock: clock.clone(),
             plan: Plan {
                 name: "lake".into(),
@@ -125,17 +127,17 @@ impl Running {
     }
 
     /// Lets a second go by.
-    async fn tick(&self) {
+    pub(super) async fn tick(&self) {
         self.clock.advance(SECOND);
         tokio::time::sleep(SECOND).await;
     }
 
-    fn report(&self) -> DeliveryStatus {
+    pub(super) fn report(&self) -> DeliveryStatus {
         self.status.report(self.clock.elapsed())
     }
 
     /// Lets time go by until something is as wanted; gives how many seconds that were.
-    async fn until(&self, wanted: impl Fn(&Self) -> bool) -> u64 {
+    pub(super) async fn until(&self, wanted: impl Fn(&Self) -> bool) -> u64 {
         for seconds in 0..1_000_000 {
             if wanted(self) {
                 return seconds;
@@ -174,12 +176,17 @@ impl Running {
     /// Ends it; gives its objects by their names.
     async fn end(self) -> BTreeMap<String, String> {
         let objects = self.objects();
+        self.stop().await;
+        objects
+    }
+
+    /// Ends it, with nothing left.
+    pub(super) async fn stop(self) {
         self.stop.send_replace(true);
         self.task.await.unwrap();
         self.engine.shutdown().await.unwrap();
         assert_eq!(self.memory.used(), 0);
         assert_eq!(waiting(&self.fs), 0);
-        objects
     }
 }
 
@@ -191,10 +198,12 @@ fn lines(objects: &BTreeMap<String, String>) -> Vec<String> {
         .collect()
 }
 
-/// Files of the spool.
-fn waiting(fs: &SimFs) -> usize {
+/// Files of the spool, without those that stay for the video that follows.
+pub(super) fn waiting(fs: &SimFs) -> usize {
     let files = fs.dump().into_keys();
-    files.filter(|path| path.starts_with(DATA)).count()
+    let stays = |path: &Path| path.ends_with("init") || path.extension() == Some("reel".as_ref());
+    let files = files.filter(|path| path.starts_with(DATA) && !stays(path));
+    files.count()
 }
 
 #[tokio::test(start_paused = true)]

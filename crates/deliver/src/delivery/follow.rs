@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use super::complete::publish_batch;
 use super::context::Context;
+use super::publish::free_number;
 use super::spool::Spool;
 use super::state::State;
 use super::taken::{Slice, Taken};
@@ -133,7 +134,11 @@ impl<S: Source> Delivery<S> {
             tokio::select! {
                 biased;
                 () = stopped(stop) => return self.end().await,
-                Some(published) = self.publishing.join_next() => self.state = ended(published)?,
+                Some(published) = self.publishing.join_next() => {
+                    self.state = ended(published)?;
+                    self.work.lock().begin_next(self.now().elapsed);
+                    self.take_rest().await?;
+                }
                 () = tokio::time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => {}
                 Some(changed) = self.changing.join_next() => {
                     self.put(ended(changed)?).await?;
@@ -230,7 +235,16 @@ impl<S: Source> Delivery<S> {
             slice = rest;
             match stop {
                 None => return Ok(()),
-                Some(Stop::BatchEnds) => self.begin_publishing(),
+                Some(Stop::BatchEnds) if self.publishing.is_empty() => self.begin_publishing(),
+                Some(Stop::BatchEnds) => {
+                    self.slice = Some(slice);
+                    return Ok(());
+                }
+                Some(Stop::NeedsNumber(hour, number)) => {
+                    let Context { fs, stores, .. } = &*self.context;
+                    let number = free_number(fs, stores, (&hour, number)).await?;
+                    self.work.lock().learn_number(hour, number);
+                }
                 Some(Stop::NeedsInit(at, init)) => {
                     match find_init(&self.context.source, shard, at, init).await? {
                         Some(init) => self.on_work(move |work| work.learn_init(init)).await?,
@@ -238,6 +252,15 @@ impl<S: Source> Delivery<S> {
                     }
                 }
             }
+        }
+    }
+
+    /// Takes what is left of a slice in which a batch was to end that could not.
+    async fn take_rest(&mut self) -> Result<()> {
+        let has_rest = |_: &mut Slice| self.transformer.is_none();
+        match self.slice.take_if(has_rest) {
+            Some(slice) => self.take_all(slice).await,
+            None => Ok(()),
         }
     }
 
@@ -277,9 +300,10 @@ impl<S: Source> Delivery<S> {
 
     /// Ends the batch and begins to publish it.
     fn begin_publishing(&mut self) {
-        let (sealed, now) = (self.work.lock().seal(), self.now().wall);
+        let (mut sealed, now) = (self.work.lock().seal(), self.now().wall);
         let (context, spool) = (Arc::clone(&self.context), self.spool.clone());
         let state = self.state.clone();
+        sealed.helpers = context.helpers.clone();
         self.publishing.spawn(async move {
             let intent = blocking("write a batch", move || sealed.write(now)).await?;
             publish_batch(&context, &spool, state, intent).await

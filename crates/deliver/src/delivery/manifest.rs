@@ -151,6 +151,16 @@ impl Manifest {
         }
     }
 
+    /// With what its batch has: records of the source, those of them that failed, and objects.
+    pub(crate) fn with(self, (records, failed): (u64, u64), objects: Vec<Listed>) -> Self {
+        Self {
+            records,
+            failed,
+            objects,
+            ..self
+        }
+    }
+
     /// Its name in the place of the objects that are not a backup.
     pub(crate) fn key(&self) -> String {
         let Self {

@@ -38,6 +38,7 @@ mod follow;
 mod forms;
 mod frames;
 mod functions;
+mod helpers;
 mod http;
 mod manifest;
 mod options;

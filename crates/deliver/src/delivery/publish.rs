@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use afflux_types::{Error, Result};
 use object_store::path::Path as Key;
@@ -18,6 +19,7 @@ use super::probe::BucketState;
 use super::room::Room;
 use super::spool::{Planned, Spool};
 use super::stores::{Store, Stores, Target};
+use super::video::Hour;
 use crate::blocking::blocking;
 use crate::fault::{self, Fault};
 use crate::fs::FileSystem;
@@ -47,6 +49,40 @@ pub(crate) async fn publish(
             upload(&store, &object, bytes).await?;
             Ok(None)
         }
+    }
+}
+
+/// The first number from `number` on whose playlist of an hour is not there, whoever wrote it.
+pub(super) async fn free_number(
+    fs: &Arc<dyn FileSystem>,
+    stores: &Stores,
+    (hour, number): (&Hour, u32),
+) -> Result<u32> {
+    let mut number = number;
+    while is_there(fs, stores.target(&hour.place)?, hour.playlist(number)).await? {
+        number = number.saturating_add(1);
+    }
+    Ok(number)
+}
+
+async fn is_there(fs: &Arc<dyn FileSystem>, target: Target, key: String) -> Result<bool> {
+    match target {
+        Target::Directory(directory) => {
+            let (fs, path) = (Arc::clone(fs), directory.join(key));
+            let len = move || fs.len(&path).map_err(Fault::io("look at", &path));
+            Ok(blocking("look for an object", len).await?.is_some())
+        }
+        Target::Store(store) => match store.objects.head(&parse(&key)?).await {
+            Ok(_) => Ok(true),
+            // Stores say the second of what is not there to who may only write.
+            Err(
+                object_store::Error::NotFound { .. } | object_store::Error::PermissionDenied { .. },
+            ) => Ok(false),
+            Err(error) => {
+                let message = format!("look for {key:?}");
+                Err(Error::unavailable(message).with_source(error))
+            }
+        },
     }
 }
 
@@ -163,10 +199,7 @@ pub(super) fn read(spool: &Spool, object: &Planned) -> fault::Result<Vec<u8>> {
 
 /// Writes an object into a bucket, unless it is there; a playlist in any case.
 async fn upload(store: &Store, object: &Planned, bytes: Vec<u8>) -> Result<()> {
-    let key = Key::parse(&object.key).map_err(|error| {
-        Error::invalid(format!("{:?} cannot be the name of an object", object.key))
-            .with_source(error)
-    })?;
+    let key = parse(&object.key)?;
     let failed = |error: object_store::Error| {
         let place = &object.place;
         Error::unavailable(format!("write {:?} to {place}", object.key)).with_source(error)
@@ -205,4 +238,10 @@ async fn upload(store: &Store, object: &Planned, bytes: Vec<u8>) -> Result<()> {
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+fn parse(key: &str) -> Result<Key> {
+    Key::parse(key).map_err(|error| {
+        Error::invalid(format!("{key:?} cannot be the name of an object")).with_source(error)
+    })
 }

@@ -38,11 +38,24 @@ impl Room {
 
     /// Waits for room, in the order of those who ask. What is larger than all of it has all of it.
     pub(crate) async fn take(&self, bytes: u64) -> Reserved {
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
-        let units = units.min(self.units_max);
         // Nobody closes it.
-        let units = Arc::clone(&self.free).acquire_many_owned(units).await;
-        Reserved { _units: units.ok() }
+        let units = Arc::clone(&self.free).acquire_many_owned(self.units(bytes));
+        Reserved {
+            _units: units.await.ok(),
+        }
+    }
+
+    /// Takes room if there is enough now.
+    pub(crate) fn try_take(&self, bytes: u64) -> Option<Reserved> {
+        let units = Arc::clone(&self.free).try_acquire_many_owned(self.units(bytes));
+        Some(Reserved {
+            _units: Some(units.ok()?),
+        })
+    }
+
+    fn units(&self, bytes: u64) -> u32 {
+        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
+        units.min(self.units_max)
     }
 }
 

@@ -8,11 +8,13 @@ use afflux_transform::{
 };
 use afflux_types::ServerTime;
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::batch::{Batch, Group, Part};
 use super::endpoint::Request;
 use super::forms::{Facts, Form, Forms};
 use super::frames::{Frames, record};
+use super::helpers::{Helpers, make_each};
 use super::manifest::{Holds, Listed, Manifest};
 use super::settings::Place;
 use super::spool::{Holding, Intent, Planned, Spool, Written};
@@ -35,6 +37,8 @@ pub(crate) struct Sealed {
     pub(super) reels: Vec<Reel>,
     /// What it brings, as far as that is known.
     pub(super) manifest: Option<Manifest>,
+    /// Who helps to write it.
+    pub(super) helpers: Helpers,
 }
 
 impl Sealed {
@@ -43,54 +47,54 @@ impl Sealed {
         let Self {
             forms,
             spool,
-            mut batch,
+            batch,
             places,
-            totals,
+            mut totals,
             reels,
             manifest,
+            helpers,
         } = self;
-        let newest = batch.newest.unwrap_or_default();
-        let mut writing = Writing {
+        let (number, newest) = (batch.number, batch.newest.unwrap_or_default());
+        let writing = Writing {
             forms: &forms,
             spool: &spool,
-            batch: batch.number,
+            number,
             newest,
-            totals,
-            objects: Vec::new(),
-            listed: Vec::new(),
+            now,
+            batch: Mutex::new(batch),
         };
-        for (group, part) in batch.take_parts() {
-            match (&forms.converted, &group) {
-                (Some(converted), Group::Output(_)) => {
-                    let mut misfits = Misfits {
-                        batch: &mut batch,
-                        now,
-                        count: 0,
-                    };
-                    writing.convert(converted, part, &mut misfits)?;
-                }
-                _ => writing.write(&group, part)?,
+        let (mut objects, mut listed) = (Vec::new(), Vec::new());
+        // What is not converted is in the batch again, as records that failed.
+        for _ in ["records", "misfits"] {
+            let parts = writing.batch.lock().take_parts();
+            let weigh = |(group, part): &(Group, Part)| writing.weigh(group, part);
+            let made = make_each(&helpers, parts, weigh, |(group, part)| {
+                writing.write_object(&group, part)
+            });
+            for made in made? {
+                totals = totals.plus(made.totals);
+                objects.extend(made.object);
+                listed.extend(made.listed);
             }
         }
-        for (group, part) in batch.take_parts() {
-            writing.write(&group, part)?;
+        let mut indices = writing.batch.into_inner().parts() + 1..;
+        for (reel, index) in reels.iter().zip(indices.by_ref()) {
+            let named = (reel.hour.place.clone(), reel.key());
+            let text = (Holding::Playlist, reel.text());
+            objects.push(write_text(&spool, (number, index), named, text)?);
         }
-        let mut indices = batch.parts() + 1..;
-        for (index, reel) in indices.by_ref().zip(&reels) {
-            writing.write_playlist(index, reel)?;
-        }
-        for (index, manifest) in indices.zip(manifest) {
-            writing.write_manifest(index, manifest)?;
+        if let (Some(manifest), Some(index)) = (manifest, indices.next()) {
+            let manifest = manifest.with((totals.records, totals.failed), listed);
+            let named = (forms.output.place.clone(), manifest.key());
+            let text = (Holding::Manifest, seal(&manifest));
+            objects.push(write_text(&spool, (number, index), named, text)?);
         }
         if let Some(reel) = reels.last() {
-            spool.write_reel(batch.number, reel)?;
+            spool.write_reel(number, reel)?;
         }
-        let Writing {
-            totals, objects, ..
-        } = writing;
         spool.sync()?;
         let intent = Intent {
-            batch: batch.number,
+            batch: number,
             places,
             totals,
             newest_arrival: newest.as_millis(),
@@ -101,28 +105,64 @@ impl Sealed {
     }
 }
 
-/// The objects of a batch that are being written.
+/// Bytes that a thread has in memory while it writes an object: what it reads and writes at once, and what it
+/// compresses with.
+const WRITING_BYTES: u64 = 4 << 20;
+
+/// The objects of a batch are being written, some of them at the same time.
 struct Writing<'a> {
     forms: &'a Forms,
     spool: &'a Spool,
-    batch: u64,
+    /// Of the batch.
+    number: u64,
     newest: ServerTime,
+    now: ServerTime,
+    /// Takes the records that are not converted.
+    batch: Mutex<Batch>,
+}
+
+/// What is known of a part that was written.
+#[derive(Default)]
+struct Made {
+    /// None if it holds nothing.
+    object: Option<Planned>,
+    /// What a manifest says of it, if there is one.
+    listed: Option<Listed>,
+    /// What it adds to those of its batch.
     totals: DeliveryTotals,
-    objects: Vec<Planned>,
-    /// Those of them that a manifest lists.
-    listed: Vec<Listed>,
 }
 
 impl Writing<'_> {
+    /// Bytes in memory while a part is written. Columns are there until a group of rows is complete.
+    fn weigh(&self, group: &Group, part: &Part) -> u64 {
+        match self.conversion(group) {
+            Some(_) => part.bytes.saturating_add(WRITING_BYTES),
+            None => WRITING_BYTES,
+        }
+    }
+
+    fn conversion(&self, group: &Group) -> Option<&(Schema, Form)> {
+        let converted = self.forms.converted.as_ref();
+        converted.filter(|_| matches!(group, Group::Output(_)))
+    }
+
+    /// Writes the object that a part becomes, durable but for its name.
+    fn write_object(&self, group: &Group, part: Part) -> Result<Made> {
+        match self.conversion(group) {
+            Some(converted) => self.convert(converted, part),
+            None => self.write(group, part),
+        }
+    }
+
     /// Writes a part as it is.
-    fn write(&mut self, group: &Group, part: Part) -> Result<()> {
+    fn write(&self, group: &Group, part: Part) -> Result<Made> {
         let forms = self.forms;
         let form = match (group, &forms.backup) {
             (Group::Backup, Some(backup)) => backup,
             (Group::Video, _) => &forms.video,
             _ => &forms.output,
         };
-        let mut unique = forms.unique(self.batch, part.index());
+        let mut unique = forms.unique(self.number, part.index());
         let request = forms.request(group, unique.id(), self.newest);
         let (error, compression) = match (&request, group) {
             // As an object it is one of records that failed.
@@ -137,80 +177,71 @@ impl Writing<'_> {
         };
         let key = forms.key(form, facts, &mut unique)?;
         let (uncompressed_bytes, records) = (part.bytes, part.records);
-        let written = part.write(self.spool, self.batch, (compression, unique.id()))?;
+        let written = part.write(self.spool, self.number, (compression, unique.id()))?;
         let holding = match group {
             Group::Video => Holding::Video,
             Group::Output(_) | Group::Failed(_) | Group::Backup => Holding::Records,
         };
-        if request.is_none() {
-            self.list(form, &key, &written, |listed| Listed {
-                holds: Holds::of(group, forms.is_enveloped),
-                compression,
-                uncompressed_bytes,
-                records: (*group != Group::Video).then_some(records.into()),
-                ..listed
-            });
-        }
-        self.add(form, (holding, key), uncompressed_bytes, written, request);
-        Ok(())
+        let listed = self.list(form, &key, &written).map(|listed| Listed {
+            holds: Holds::of(group, forms.is_enveloped),
+            compression,
+            uncompressed_bytes,
+            records: (*group != Group::Video).then_some(records.into()),
+            ..listed
+        });
+        let object = planned(form, (holding, key), written, request);
+        Ok(Made::of(object, listed, uncompressed_bytes))
     }
 
     /// Writes the file that the records of a part are converted to, unless none of them can be.
-    fn convert(
-        &mut self,
-        (schema, form): &(Schema, Form),
-        part: Part,
-        misfits: &mut Misfits<'_>,
-    ) -> Result<()> {
+    fn convert(&self, (schema, form): &(Schema, Form), part: Part) -> Result<Made> {
         let facts = Facts {
             oldest: part.oldest,
             keys: &part.keys,
             error: None,
         };
-        let mut unique = self.forms.unique(self.batch, part.index());
+        let mut unique = self.forms.unique(self.number, part.index());
         let key = self.forms.key(form, facts, &mut unique)?;
-        let (uncompressed_bytes, spool) = (part.bytes, self.spool);
-        let mut rows = 0;
-        let written = part.make(spool, self.batch, |from, output| {
+        let uncompressed_bytes = part.bytes;
+        let (mut rows, mut misfits) = (0, 0);
+        let file = part.make(self.spool, self.number, |from, output| {
             let (mut frames, mut converter) = (Frames::new(from), Converter::new(schema, output)?);
             while let Some((arrival, data)) = frames.next()? {
                 if let Err(misfit) = converter.push(data)? {
-                    let pushed = misfits.push(spool, arrival, data, misfit);
-                    pushed.map_err(io::Error::other)?;
+                    misfits += 1;
+                    let failed = self.fail(arrival, data, misfit);
+                    failed.map_err(io::Error::other)?;
                 }
             }
             let (output, converted) = converter.finish()?;
             rows = converted;
             Ok(output)
         })?;
-        self.totals.failed = self.totals.failed.saturating_add(misfits.count);
-        if rows == 0 {
-            return spool.remove(&written.file);
-        }
-        self.list(form, &key, &written, |listed| Listed {
-            holds: Holds::Parquet,
-            uncompressed_bytes,
-            records: Some(rows),
-            ..listed
-        });
-        let named = (Holding::Records, key);
-        self.add(form, named, uncompressed_bytes, written, None);
-        Ok(())
+        let mut made = match rows {
+            0 => {
+                self.spool.remove(&file.file)?;
+                Made::default()
+            }
+            _ => {
+                let listed = self.list(form, &key, &file).map(|listed| Listed {
+                    holds: Holds::Parquet,
+                    uncompressed_bytes,
+                    records: Some(rows),
+                    ..listed
+                });
+                let object = planned(form, (Holding::Records, key), file, None);
+                Made::of(object, listed, uncompressed_bytes)
+            }
+        };
+        made.totals.failed = misfits;
+        Ok(made)
     }
 
-    /// Lists an object for the manifest, if there is to be one.
-    fn list(
-        &mut self,
-        form: &Form,
-        key: &str,
-        written: &Written,
-        with: impl FnOnce(Listed) -> Listed,
-    ) {
-        let Some(sha256) = written.sha256.clone() else {
-            return;
-        };
+    /// What a manifest says of a file, if there is one.
+    fn list(&self, form: &Form, key: &str, written: &Written) -> Option<Listed> {
+        let sha256 = written.sha256.clone()?;
         let is_elsewhere = form.place != self.forms.output.place;
-        self.listed.push(with(Listed {
+        Some(Listed {
             place: is_elsewhere.then(|| form.place.clone()),
             key: key.to_owned(),
             holds: Holds::Records,
@@ -219,92 +250,11 @@ impl Writing<'_> {
             uncompressed_bytes: written.bytes,
             records: None,
             sha256,
-        }));
+        })
     }
 
-    fn add(
-        &mut self,
-        form: &Form,
-        (holding, key): (Holding, String),
-        uncompressed_bytes: u64,
-        Written { file, bytes, .. }: Written,
-        request: Option<Request>,
-    ) {
-        self.totals = self.totals.plus(DeliveryTotals {
-            objects: request.is_none().into(),
-            bytes,
-            uncompressed_bytes,
-            ..DeliveryTotals::default()
-        });
-        self.objects.push(Planned {
-            holding,
-            place: form.place.clone(),
-            key,
-            file,
-            bytes,
-            encoding: form.compression.content_encoding().map(str::to_owned),
-            request,
-        });
-    }
-
-    /// Writes a playlist, which is not counted: it is there again with the next batch.
-    fn write_playlist(&mut self, index: u32, reel: &Reel) -> Result<()> {
-        let (place, key) = (reel.hour.place.clone(), reel.key());
-        self.write_text(index, Holding::Playlist, (place, key), &reel.text())
-    }
-
-    /// Writes the manifest of what was written before.
-    fn write_manifest(&mut self, index: u32, manifest: Manifest) -> Result<()> {
-        let manifest = Manifest {
-            records: self.totals.records,
-            failed: self.totals.failed,
-            objects: std::mem::take(&mut self.listed),
-            ..manifest
-        };
-        let (place, key) = (self.forms.output.place.clone(), manifest.key());
-        self.write_text(index, Holding::Manifest, (place, key), &seal(&manifest))
-    }
-
-    /// Writes what is not counted among the objects.
-    fn write_text(
-        &mut self,
-        index: u32,
-        holding: Holding,
-        (place, key): (Place, String),
-        text: &str,
-    ) -> Result<()> {
-        // Only ZIP has an id in it.
-        let form = (Compression::None, [0; 16]);
-        let from = (None, text.as_bytes());
-        let Written { file, bytes, .. } = self.spool.object((self.batch, index), form, from)?;
-        self.objects.push(Planned {
-            holding,
-            place,
-            key,
-            file,
-            bytes,
-            encoding: None,
-            request: None,
-        });
-        Ok(())
-    }
-}
-
-/// Records that are not converted, which go into the batch that they are from.
-struct Misfits<'a> {
-    batch: &'a mut Batch,
-    now: ServerTime,
-    count: u64,
-}
-
-impl Misfits<'_> {
-    fn push(
-        &mut self,
-        spool: &Spool,
-        arrival: ServerTime,
-        data: &[u8],
-        misfit: Misfit,
-    ) -> Result<()> {
+    /// Puts a record that is not converted into the batch that it is from.
+    fn fail(&self, arrival: ServerTime, data: &[u8], misfit: Misfit) -> Result<()> {
         let failed = Failed {
             record: record(arrival, Bytes::copy_from_slice(data)),
             output: ErrorOutput::FormatConversion,
@@ -316,8 +266,62 @@ impl Misfits<'_> {
         };
         let mut line = Vec::new();
         failed_line(&failed, self.now, &mut line);
-        self.count += 1;
         let (group, no_keys) = (Group::Failed(failed.output), PartitionKeys::default());
-        self.batch.push(spool, group, arrival, &no_keys, &line)
+        let mut batch = self.batch.lock();
+        batch.push(self.spool, group, arrival, &no_keys, &line)
     }
+}
+
+impl Made {
+    fn of(object: Planned, listed: Option<Listed>, uncompressed_bytes: u64) -> Self {
+        let totals = DeliveryTotals {
+            objects: object.request.is_none().into(),
+            bytes: object.bytes,
+            uncompressed_bytes,
+            ..DeliveryTotals::default()
+        };
+        Self {
+            object: Some(object),
+            listed,
+            totals,
+        }
+    }
+}
+
+fn planned(
+    form: &Form,
+    (holding, key): (Holding, String),
+    Written { file, bytes, .. }: Written,
+    request: Option<Request>,
+) -> Planned {
+    Planned {
+        holding,
+        place: form.place.clone(),
+        key,
+        file,
+        bytes,
+        encoding: form.compression.content_encoding().map(str::to_owned),
+        request,
+    }
+}
+
+/// Writes what is not counted among the objects.
+fn write_text(
+    spool: &Spool,
+    index: (u64, u32),
+    (place, key): (Place, String),
+    (holding, text): (Holding, String),
+) -> Result<Planned> {
+    // Only ZIP has an id in it.
+    let form = (Compression::None, [0; 16]);
+    let Written { file, bytes, .. } = spool.object(index, form, (None, text.as_bytes()))?;
+    Ok(Planned {
+        holding,
+        place,
+        key,
+        file,
+        bytes,
+        encoding: None,
+        request: None,
+    })
 }

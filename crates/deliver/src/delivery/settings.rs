@@ -10,7 +10,7 @@ use afflux_types::{Error, Result, StreamName};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::Receiver;
+use super::endpoint::{Receiver, within};
 
 /// Size of an object unless the settings say otherwise: 5 MiB.
 pub const BUFFER_BYTES_DEFAULT: u64 = 5 << 20;
@@ -294,13 +294,7 @@ impl Names {
                 BUFFER_SECONDS_MAX,
             ),
         ];
-        for (name, value, least, most) in limits {
-            if !(least..=most).contains(&value) {
-                return Err(Error::invalid(format!(
-                    "{name} is {value}; allowed are {least} to {most}"
-                )));
-            }
-        }
+        within("objects", limits)?;
         let partitioning = match partitioned {
             true => Partitioning::Dynamic,
             false => Partitioning::Off,

@@ -14,13 +14,14 @@ use super::endpoint::{FRAMES_BYTES_MAX, RECORDS_MAX};
 use super::envelope::Envelope;
 use super::forms::Forms;
 use super::frames::frame;
+use super::helpers::Helpers;
 use super::manifest::{Manifest, Ranges};
 use super::sealed::Sealed;
 use super::settings::{DeliverySettings, DeliverySource};
 use super::spool::Spool;
 use super::state::{DeliveryTotals, Ends, Places, State};
 use super::taken::{Slice, Taken, Taking};
-use super::video::{Film, Shot};
+use super::video::{Film, Hour, Shot};
 use crate::entries::unreadable;
 use crate::fault::Result;
 use crate::inits::Known;
@@ -61,12 +62,15 @@ pub(crate) struct Work {
 }
 
 /// Why a slice was not taken to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The batch is to end before what is next.
+    /// The batch is to end before what is next, once it may.
     BatchEnds,
     /// The fragment at this position needs an init that was not seen.
     NeedsInit(Position, InitId),
+    /// What is next begins a playlist of this hour, whose number is not known: it is this one, or the first after
+    /// it whose name nobody has.
+    NeedsNumber(Hour, u32),
 }
 
 /// Whether a batch may end now.
@@ -167,10 +171,7 @@ impl Work {
                 return Ok(Some(Stop::NeedsInit(position, init)));
             }
         };
-        let ends = |shot: &Shot| {
-            self.film
-                .ends_before(shot, &self.video_policy(), now.elapsed)
-        };
+        let policy = self.video_policy();
         match placed {
             None => {
                 tracing::warn!(
@@ -179,16 +180,27 @@ impl Work {
                 );
                 self.miss(shard, 1);
             }
-            Some(shot) if ends(&shot) => {
-                if ending == Ending::Allowed {
+            Some(shot) => {
+                let object_ends = self.film.ends_before(&shot, &policy, now.elapsed);
+                let may_end = ending == Ending::Allowed || self.batch.has_enough();
+                let is_over = shot.is_key() && self.batch.ends_before_key_frame(now.elapsed);
+                let stop = match may_end && (object_ends || is_over) {
+                    true => Some(Stop::BatchEnds),
+                    false => self
+                        .film
+                        .needs_number(&shot)
+                        .map(|(hour, number)| Stop::NeedsNumber(hour, number)),
+                };
+                if let Some(stop) = stop {
                     slice.put_back(entry);
-                    return Ok(Some(Stop::BatchEnds));
+                    return Ok(Some(stop));
                 }
-                self.batch.end_video();
-                self.film.end_object();
+                if object_ends {
+                    self.batch.end_video();
+                    self.film.end_object();
+                }
                 self.put_video(shot, now)?;
             }
-            Some(shot) => self.put_video(shot, now)?,
         }
         self.advance(shard, entry.header.end());
         Ok(None)
@@ -218,6 +230,16 @@ impl Work {
     /// Takes an init for the fragments that name it.
     pub(crate) fn learn_init(&mut self, init: Init) -> Result<()> {
         self.film.learn(&self.spool, init)
+    }
+
+    /// Takes the number of the playlist that begins next, for the hour that needs it.
+    pub(crate) fn learn_number(&mut self, hour: Hour, number: u32) {
+        self.film.learn_number(hour, number);
+    }
+
+    /// Notes that the batch before is published.
+    pub(crate) fn begin_next(&mut self, now: Duration) {
+        self.batch.begin_next(now);
     }
 
     /// Notes that an init is nowhere: fragments that need it are left out.
@@ -372,6 +394,7 @@ impl Work {
             totals: std::mem::take(&mut self.totals),
             reels: self.film.end_batch(),
             manifest,
+            helpers: Helpers::none(),
         }
     }
 }

@@ -50,6 +50,8 @@ enum Change {
 struct State {
     names: Names,
     durable: Names,
+    /// Every rename, in order.
+    moves: Vec<(PathBuf, usize)>,
     /// Changes of names that are not durable yet, in order.
     pending: Vec<Change>,
     files: Vec<Content>,
@@ -87,6 +89,11 @@ impl SimFs {
         state.durable.insert(path.to_owned(), Node::Dir);
     }
 
+    /// Operations so far.
+    pub(crate) fn operations(&self) -> u64 {
+        self.0.lock().operations
+    }
+
     /// What a new process finds after kill -9.
     pub(crate) fn kill(&self) -> Self {
         let state = self.0.lock();
@@ -122,6 +129,14 @@ impl SimFs {
             files,
             ..State::default()
         })))
+    }
+
+    /// What every rename gave a name to, in order: that name, and the file's bytes.
+    pub(crate) fn moves(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let state = self.0.lock();
+        let moves = state.moves.iter();
+        let moves = moves.map(|(path, id)| (path.clone(), state.files[*id].current.clone()));
+        moves.collect()
     }
 
     /// Every file and its bytes.
@@ -320,10 +335,11 @@ impl FileSystem for SimFs {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.step()?;
-        state.file(from)?;
+        let id = state.file(from)?;
         if state.names.get(to.parent().unwrap()) != Some(&Node::Dir) {
             return Err(not_found());
         }
+        state.moves.push((to.to_owned(), id));
         state.change(Change::Move(from.to_owned(), to.to_owned()));
         Ok(())
     }

@@ -24,6 +24,12 @@ pub(crate) struct ScriptEntry {
     pub(crate) records: Vec<DeliveredRecord>,
 }
 
+impl ScriptEntry {
+    pub(crate) fn is_init(&self) -> bool {
+        Header::decode(&self.bytes).unwrap().kind == Kind::Init
+    }
+}
+
 impl Script {
     pub(crate) fn new(shard: u32) -> Self {
         Self {

@@ -71,6 +71,8 @@ struct State {
     objects: BTreeMap<String, Bytes>,
     /// Objects, but for playlists, whose bytes were replaced by others.
     changed: Vec<String>,
+    /// Objects that a playlist named before they were there.
+    promised: Vec<String>,
     moods: VecDeque<Mood>,
     /// Of all requests, until told otherwise.
     down: Option<u16>,
@@ -128,6 +130,7 @@ impl Bucket {
     pub(crate) fn objects(&self) -> BTreeMap<String, Bytes> {
         let state = self.state.lock();
         assert_eq!(state.changed, Vec::<String>::new(), "objects were changed");
+        assert_eq!(state.promised, Vec::<String>::new(), "no such objects");
         let mut objects = state.objects.clone();
         objects.retain(|key, _| !key.starts_with(PROBES));
         objects
@@ -203,6 +206,8 @@ impl Store {
         if conditional && is_there && state.conditions != Conditions::Ignored {
             return Ok(status(StatusCode::PRECONDITION_FAILED));
         }
+        let promised = state.promised_by(key, &body);
+        state.promised.extend(promised);
         let before = state.objects.insert(key.to_owned(), body.clone());
         if before.is_some_and(|before| before != body) && !key.ends_with(".m3u8") {
             state.changed.push(key.to_owned());
@@ -215,6 +220,19 @@ impl Store {
             Some(_) => return Err(End),
         }
         Ok(answer)
+    }
+}
+
+impl State {
+    /// The objects that are not there and that what is written names, if it is a playlist of its directory.
+    fn promised_by(&self, key: &str, body: &Bytes) -> Vec<String> {
+        let Some((directory, _)) = key.rsplit_once('/').filter(|_| key.ends_with(".m3u8")) else {
+            return Vec::new();
+        };
+        let text = std::str::from_utf8(body).unwrap();
+        let names = text.lines().filter(|line| !line.starts_with('#'));
+        let keys = names.map(|name| format!("{directory}/{name}"));
+        keys.filter(|key| !self.objects.contains_key(key)).collect()
     }
 }
 

@@ -483,7 +483,7 @@ async fn settings_that_cannot_work_are_refused() {
     settings.objects.buffer_bytes = 1;
     let error = create(settings).await.unwrap_err();
     assert!(
-        error.message().contains("buffer_bytes is 1"),
+        error.message().contains("buffer_bytes of objects is 1;"),
         "{}",
         error.message()
     );

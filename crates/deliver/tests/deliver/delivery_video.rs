@@ -12,7 +12,7 @@ use afflux_entry::Kind;
 use afflux_transform::{Compression, Processor};
 use afflux_types::{Clock, ErrorKind, ProducerTime, Result, ServerTime, ShardId, StreamName};
 
-use crate::bucket::{BUCKET, Bucket};
+use crate::bucket::{BUCKET, Bucket, Mood};
 use crate::delivery::{copy, directory, files, has, name, options, until};
 use crate::video::{CAMERA, OTHER, append, film, pictures, stored};
 
@@ -174,6 +174,76 @@ async fn each_hour_has_a_playlist_that_plays_all_of_it_over_a_restart() {
         let (reels, others): (Vec<_>, Vec<_>) = spool.partition(|name| name.ends_with(".reel"));
         assert_eq!((reels.len(), others.len()), (1, 1), "{reels:?} {others:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_stream_that_is_made_again_leaves_the_playlists_that_are_there() {
+    for is_bucket in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let bucket = Bucket::start().await;
+        let clock = Clock::manual(ServerTime::from_millis(START - 60_000));
+        let server = Server::open(dir.path(), clock.clone(), Some(&bucket)).await;
+        let place = || match is_bucket {
+            true => Place::Bucket(BUCKET.into()),
+            false => directory(dir.path()),
+        };
+        let root = dir.path().join("objects");
+        server.create(settings(place())).await.unwrap();
+        let mut count = server.film(CAMERA).await;
+        until(&server.deliveries, has(count)).await;
+        server.deliveries.delete(&name()).await.unwrap();
+        copy(&root, &bucket.objects());
+        let before = files(&root);
+
+        // From the first fragment on once more.
+        server.create(settings(place())).await.unwrap();
+        until(&server.deliveries, has(count)).await;
+        server.shutdown().await;
+        let server = Server::open(dir.path(), clock.clone(), Some(&bucket)).await;
+        clock.advance(Duration::from_millis(3_020));
+        count += server.film(CAMERA).await;
+        until(&server.deliveries, has(count)).await;
+        server.shutdown().await;
+
+        copy(&root, &bucket.objects());
+        let after = files(&root);
+        for (name, bytes) in before {
+            assert_eq!(after.get(&name), Some(&bytes), "{name}");
+        }
+        let (playlists, _) = lists(&root);
+        let hour = "2026/11/21/10/lake-2026-11-21-10";
+        assert_eq!(
+            playlists,
+            [format!("{hour}-2.m3u8"), format!("{hour}.m3u8")]
+        );
+        let camera = shown(Path::new("../../fixtures/video/h264-aac.mp4"));
+        let twice = [&camera[..], &camera[..]].concat();
+        for (playlist, expected) in playlists.iter().zip([twice, camera]) {
+            assert_eq!(shown(&root.join(playlist)), expected, "{playlist}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_playlist_is_in_a_bucket_after_the_objects_that_it_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let bucket = Bucket::start().await;
+    let clock = Clock::manual(ServerTime::from_millis(START));
+    let server = Server::open(dir.path(), clock.clone(), Some(&bucket)).await;
+    let place = Place::Bucket(BUCKET.into());
+    server.create(settings(place)).await.unwrap();
+    let mut count = 0;
+    for _ in 0..3 {
+        // What is written first is late.
+        bucket.fail([Mood::Refuse(503)]);
+        count += server.film(CAMERA).await;
+        until(&server.deliveries, has(count)).await;
+        clock.advance(Duration::from_millis(3_020));
+    }
+    server.shutdown().await;
+    let playlists = bucket.objects().into_keys();
+    let playlists = playlists.filter(|key| key.ends_with(".m3u8"));
+    assert_eq!(playlists.count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,6 +34,7 @@ pub use http::{ContentEncoding, EndpointSettings};
 pub use opensearch::ClusterSettings;
 pub use receiver::Receiver;
 
+pub(crate) use receiver::within;
 #[cfg(test)]
 pub(crate) use refusal::Refusal;
 pub(crate) use request::{FRAMES_BYTES_MAX, RECORDS_MAX, Request};

@@ -64,7 +64,7 @@ impl Receiver {
 }
 
 /// Checks numbers of `what`: each a name, a value, the least and the most.
-pub(super) fn within(
+pub(crate) fn within(
     what: &str,
     limits: impl IntoIterator<Item = (&'static str, u64, u64, u64)>,
 ) -> Result<()> {

@@ -49,7 +49,12 @@ struct Part {
     ordinals: Vec<usize>,
     /// How often they were sent.
     attempts: u32,
+    /// The body of the first attempt, which is made while the file is read anyway, and its room.
+    body: Option<(Body, Reserved)>,
 }
+
+/// The body of an attempt, unless it could not be compressed.
+type Body = std::io::Result<Vec<u8>>;
 
 /// For how long a request is sent again, with all the parts that it is sent in.
 struct Tries {
@@ -107,12 +112,9 @@ impl Sender {
     /// Sends a request with the records of its file; gives the lines of its error object, how many they are, and
     /// their room, if some are given up.
     async fn deliver(&self, job: &Job) -> Result<Option<(Vec<u8>, u64, Reserved)>> {
-        let (ordinals, mut given_up) = self
-            .with_records(job, |request, frames| request.sort(frames))
-            .await?
-            .0;
-        if !ordinals.is_empty() {
-            self.send(job, ordinals, &mut given_up).await?;
+        let (first, mut given_up) = self.first(job).await?;
+        if let Some(first) = first {
+            self.send(job, first, &mut given_up).await?;
         }
         if given_up.is_empty() {
             return Ok(None);
@@ -126,6 +128,24 @@ impl Sender {
             })
             .await?;
         Ok(Some((lines, count, room)))
+    }
+
+    /// The records of a request that can be sent, and those that cannot: its file is read once for both, and for the
+    /// first attempt.
+    async fn first(&self, job: &Job) -> Result<(Option<Part>, Vec<GivenUp>)> {
+        let ((ordinals, given_up, body), room) = self
+            .with_records(job, |request, frames| {
+                let (ordinals, given_up) = request.sort(frames.clone());
+                let body = request.body(&pick(frames, &ordinals));
+                (ordinals, given_up, body)
+            })
+            .await?;
+        let first = (!ordinals.is_empty()).then_some(Part {
+            ordinals,
+            attempts: 0,
+            body: Some((body, room)),
+        });
+        Ok((first, given_up))
     }
 
     /// Makes something of the records of a request, with the room that it has then.
@@ -144,22 +164,14 @@ impl Sender {
     }
 
     /// Sends records, again and again, until each is taken or given up.
-    async fn send(
-        &self,
-        job: &Job,
-        ordinals: Vec<usize>,
-        given_up: &mut Vec<GivenUp>,
-    ) -> Result<()> {
+    async fn send(&self, job: &Job, first: Part, given_up: &mut Vec<GivenUp>) -> Result<()> {
         let request = &*job.request;
         let mut tries = Tries {
             window: request.receiver.retry(),
             waits: Waits::new(),
             first_failure: None,
         };
-        let mut parts = vec![Part {
-            ordinals,
-            attempts: 0,
-        }];
+        let mut parts = vec![first];
         while let Some(part) = parts.pop() {
             let (outcome, part) = self.attempt(job, part).await?;
             let left = match outcome {
@@ -185,7 +197,11 @@ impl Sender {
                         return Err(error);
                     }
                     let ordinals = again.into_iter().map(|one| one.ordinal).collect();
-                    parts.push(Part { ordinals, attempts });
+                    parts.push(Part {
+                        ordinals,
+                        attempts,
+                        body: None,
+                    });
                 }
             }
         }
@@ -195,11 +211,15 @@ impl Sender {
     /// Sends records once.
     async fn attempt(&self, job: &Job, mut part: Part) -> Result<(Outcome, Part)> {
         part.attempts = part.attempts.saturating_add(1);
-        let ((body, part), _room) = self
-            .with_records(job, move |request, frames| {
-                (request.body(&pick(frames, &part.ordinals)), part)
-            })
-            .await?;
+        let ((body, part), _room) = match part.body.take() {
+            Some((body, room)) => ((body, part), room),
+            None => {
+                self.with_records(job, move |request, frames| {
+                    (request.body(&pick(frames, &part.ordinals)), part)
+                })
+                .await?
+            }
+        };
         let body = body.map_err(|error| Error::internal("write a request").with_source(error))?;
         let (endpoints, source) = (&self.endpoints, &self.source);
         let sent = endpoints.send(&job.request, source, body, part.ordinals.len());
@@ -222,9 +242,12 @@ impl Sender {
 impl Part {
     /// Both halves, of which the first is sent first.
     fn halves(mut self) -> [Self; 2] {
-        let attempts = self.attempts;
-        let ordinals = self.ordinals.split_off(self.ordinals.len() / 2);
-        [Self { ordinals, attempts }, self]
+        let second = Self {
+            ordinals: self.ordinals.split_off(self.ordinals.len() / 2),
+            attempts: self.attempts,
+            body: None,
+        };
+        [second, self]
     }
 
     /// What was not taken.
@@ -262,5 +285,75 @@ impl Tries {
             return Ok(None);
         }
         Ok(Some(self.waits.next()?.min(left)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use afflux_transform::Compression;
+    use afflux_types::ServerTime;
+
+    use super::*;
+    use crate::delivery::endpoint::{AllowedEndpoint, EndpointSettings, Receiver};
+    use crate::delivery::frames::frame;
+    use crate::delivery::settings::Place;
+    use crate::delivery::spool::Holding;
+    use crate::fs::sim::SimFs;
+
+    const DATA: &str = "/data";
+    /// Nobody listens there.
+    const URL: &str = "http://127.0.0.1:1/";
+
+    fn sender() -> Sender {
+        let allowed = AllowedEndpoint {
+            url: URL.into(),
+            timeout: Duration::from_secs(10),
+            login: None,
+        };
+        Sender {
+            endpoints: Endpoints::new(&[allowed]).unwrap(),
+            source: "arn".into(),
+            // So little that what has it lets nothing else be read.
+            room: Room::new(1),
+            clock: Clock::manual(ServerTime::from_millis(0)),
+            status: Arc::default(),
+            stop: watch::channel(false).1,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_once_for_its_first_attempt_and_once_for_each_other() {
+        let fs = SimFs::new(Path::new(DATA));
+        let spool = Spool::new(Arc::new(fs.clone()), Path::new(DATA), 1);
+        spool.open(Path::new(DATA), 0).unwrap();
+        let records = frame(ServerTime::from_millis(0), b"record");
+        let form = (Compression::None, [0; 16]);
+        let written = spool.object((1, 1), form, (None, &records)).unwrap();
+        let (file, bytes) = (written.file, written.bytes);
+        let receiver = Receiver::Http(EndpointSettings::new(URL.into()));
+        let request = Request::new([0; 16], ServerTime::default(), receiver, Compression::None);
+        let object = Planned {
+            holding: Holding::Records,
+            place: Place::Directory(DATA.into()),
+            key: "key".into(),
+            file,
+            bytes,
+            encoding: None,
+            request: None,
+        };
+        let job = Job {
+            spool,
+            object: Arc::new(object),
+            request: Arc::new(request),
+        };
+        let (sender, before) = (sender(), fs.operations());
+        let (first, given_up) = sender.first(&job).await.unwrap();
+        assert_eq!(given_up, []);
+        let (_, part) = sender.attempt(&job, first.unwrap()).await.unwrap();
+        assert_eq!(fs.operations() - before, 1);
+        sender.attempt(&job, part).await.unwrap();
+        assert_eq!(fs.operations() - before, 2);
     }
 }

@@ -30,7 +30,7 @@ const START: i64 = 1_795_258_794_000;
 const UPLOADS: [i64; 4] = [0, 3_000, 6_000, 15_000];
 
 /// Of a fragment of an upload that begins `after` the start.
-fn facts(upload: usize, after: i64) -> Facts {
+pub(super) fn facts(upload: usize, after: i64) -> Facts {
     Facts {
         session_id: u128::try_from(upload).unwrap(),
         sequence: 0,
@@ -65,18 +65,23 @@ fn script() -> Script {
     script
 }
 
-fn plan() -> Plan {
+/// A camera's stream into a directory.
+pub(super) fn settings() -> DeliverySettings {
     let source = DeliverySource::Stream {
         name: "door".into(),
         from: Start::TrimHorizon,
         until: None,
     };
     let objects = ObjectSettings::new(Place::Directory(OBJECTS.into()));
+    DeliverySettings::new(source, objects)
+}
+
+fn plan() -> Plan {
     Plan {
         name: "cam".into(),
         id: 7,
         version: 1,
-        settings: DeliverySettings::new(source, objects),
+        settings: settings(),
     }
 }
 
@@ -98,6 +103,14 @@ fn run(fs: &SimFs, state: &mut State, script: &Script, memory: usize) -> Result<
             match stop {
                 Stop::BatchEnds => {
                     publish(&spool, state, work.seal().write(ServerTime::default())?)?
+                }
+                Stop::NeedsNumber(hour, number) => {
+                    let is_free = |number: &u32| {
+                        let path = Path::new(OBJECTS).join(hour.playlist(*number));
+                        !fs.dump().contains_key(&path)
+                    };
+                    let number = (number..).find(is_free).unwrap();
+                    work.learn_number(hour, number);
                 }
                 Stop::NeedsInit(_, id) => {
                     let mut inits = [CAMERA, OTHER].map(|input| split(input).0).into_iter();

@@ -26,6 +26,8 @@ pub(crate) struct Film {
     ended: Vec<Reel>,
     /// The object that grows.
     object: Option<Growing>,
+    /// The number of the playlist that begins next, for its hour.
+    number: Option<(Hour, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +51,13 @@ pub(crate) struct Shot {
     clock: Clock,
     /// Whether it begins a playlist.
     is_first: bool,
+}
+
+impl Shot {
+    /// Whether an object may well begin with it.
+    pub(crate) fn is_key(&self) -> bool {
+        self.fragment.meta().flags.is_keyframe()
+    }
 }
 
 impl Film {
@@ -110,10 +119,28 @@ impl Film {
         };
         let flags = shot.fragment.meta().flags;
         let next = Next {
-            starts_well: flags.is_keyframe(),
+            starts_well: shot.is_key(),
             discontinuous: shot.is_first || shot.placed.is_behind_gap || flags.is_discontinuity(),
         };
         policy.ends_before(current, next, now)
+    }
+
+    /// The hour of the playlist that a fragment begins, and the least number that it may have, unless its number is
+    /// known.
+    pub(crate) fn needs_number(&self, shot: &Shot) -> Option<(Hour, u32)> {
+        let known = self.number.as_ref();
+        if !shot.is_first || known.is_some_and(|(hour, _)| *hour == shot.hour) {
+            return None;
+        }
+        let before = self.reel.as_ref();
+        let before = before.filter(|before| before.hour == shot.hour);
+        let number = before.map_or(1, |before| before.number.saturating_add(1));
+        Some((shot.hour.clone(), number))
+    }
+
+    /// Takes the number of the playlist that begins next.
+    pub(crate) fn learn_number(&mut self, hour: Hour, number: u32) {
+        self.number = Some((hour, number));
     }
 
     /// Ends the object that grows.
@@ -147,7 +174,8 @@ impl Film {
             u64::try_from(bytes).unwrap_or(u64::MAX)
         };
         if shot.is_first {
-            let next = Reel::new(self.reel.as_ref(), shot.hour, shot.codec);
+            let number = self.number.take().map_or(1, |(_, number)| number);
+            let next = Reel::new(shot.hour, number, shot.codec);
             let before = self.reel.replace(next);
             self.ended.extend(before.filter(|_| self.is_touched));
         }

@@ -17,6 +17,14 @@
 //! ffmpeg skip all but the first and then decode noise. Initialisations that differ only in what no player
 //! sees, such as the header of a camera's new Matroska file, are one.
 //!
+//! A playlist that is there already, because a delivery stream of the same name wrote it that was deleted since, or
+//! that another server has, stays as it is: one that begins has the next number that nobody has.
+//!
+//! # One object, whole groups of pictures
+//! An object ends where a key frame follows, up to ten seconds later and up to four times as large as it is to be, and
+//! so does a batch. One that is late, because the one before could not be published, waits for a key frame too, and
+//! so does one that may not grow any more. Only where a delivery stream is stopped does an object end where it is.
+//!
 //! # Exactly once
 //! Which segments the hour has, and its [`Clock`], are a [`Reel`]: a file of the spool, one for each batch,
 //! durable before the intent. A batch's playlists are files of the spool as well, and written to their
@@ -26,6 +34,8 @@
 mod clock;
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod fault_tests;
 mod film;
 mod reel;
 

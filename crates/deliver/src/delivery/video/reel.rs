@@ -28,12 +28,22 @@ pub(crate) struct Hour {
     pub(crate) key: String,
 }
 
+impl Hour {
+    /// The name of a playlist in its place.
+    pub(crate) fn playlist(&self, number: u32) -> String {
+        match number {
+            1 => format!("{}.m3u8", self.key),
+            number => format!("{}-{number}.m3u8", self.key),
+        }
+    }
+}
+
 /// The segments of one playlist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reel {
     pub(crate) hour: Hour,
     /// One for the first playlist of the hour.
-    number: u32,
+    pub(super) number: u32,
     /// Tells apart what players need before any fragment.
     codec: u64,
     pub(crate) clock: Clock,
@@ -76,12 +86,11 @@ pub(crate) struct Range<'a> {
 }
 
 impl Reel {
-    /// The playlist that follows `before`: of this hour, for what is coded so.
-    pub(crate) fn new(before: Option<&Self>, hour: Hour, codec: InitId) -> Self {
-        let number = before.filter(|before| before.hour == hour);
+    /// The playlist of this hour with that number, for what is coded so.
+    pub(crate) fn new(hour: Hour, number: u32, codec: InitId) -> Self {
         Self {
-            number: number.map_or(1, |before| before.number.saturating_add(1)),
             hour,
+            number,
             codec: codec.get(),
             clock: Clock::default(),
             objects: Vec::new(),
@@ -96,10 +105,7 @@ impl Reel {
 
     /// The playlist's name in its place.
     pub(crate) fn key(&self) -> String {
-        match self.number {
-            1 => format!("{}.m3u8", self.hour.key),
-            number => format!("{}-{number}.m3u8", self.hour.key),
-        }
+        self.hour.playlist(self.number)
     }
 
     /// Begins an object.
@@ -221,11 +227,8 @@ mod tests {
     }
 
     fn reel() -> Reel {
-        Reel::new(
-            None,
-            hour("2026/11/21/23/cam-2026-11-21-23"),
-            InitId::new(1),
-        )
+        let hour = hour("2026/11/21/23/cam-2026-11-21-23");
+        Reel::new(hour, 1, InitId::new(1))
     }
 
     fn begin(reel: &mut Reel, key: &str) {
@@ -325,10 +328,8 @@ mod tests {
             push(&mut reel, 0, (start, start + 30 * SECOND), true);
         }
         assert!(!reel.takes(&here, codec));
-        let next = Reel::new(Some(&reel), here, codec);
+        let next = Reel::new(here, 2, codec);
         assert_eq!(next.key(), "2026/11/21/23/cam-2026-11-21-23-2.m3u8");
-        let next = Reel::new(Some(&next), hour("x"), codec);
-        assert_eq!(next.key(), "x.m3u8");
     }
 
     #[test]
