@@ -18,7 +18,7 @@ pub(crate) use bench::{
 };
 pub(crate) use delivery::{
     Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryReplay, DeliveryUpdate,
-    IndexRotation, ObjectCompression, PageCompression,
+    IndexRotation, KafkaKey, ObjectCompression, PageCompression,
 };
 pub(crate) use pull::{PullTransport, VideoPull};
 

@@ -39,8 +39,9 @@ pub use delivery::{
     BUFFER_SECONDS_DEFAULT, BUFFER_SECONDS_MAX, BucketHome, BucketReport, BucketSettings,
     BucketState, ClusterSettings, ContentEncoding, Deliveries, DeliveryDescription,
     DeliveryOptions, DeliverySettings, DeliverySource, DeliveryStatus, DeliveryTotals,
-    EndpointSettings, Endpoints, FunctionSettings, Functions, LastObject, Login, ObjectSettings,
-    Owner, Place, Receiver, Start, StoreSettings, Stores,
+    EndpointSettings, Endpoints, FunctionSettings, Functions, KafkaCluster, KafkaClusters,
+    KafkaSettings, LastObject, Login, MessageKey, ObjectSettings, Owner, Place, Receiver, Start,
+    StoreSettings, Stores,
 };
 pub use follow::Limits;
 pub use manifest::{GapReason, Totals};

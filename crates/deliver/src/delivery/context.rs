@@ -8,7 +8,7 @@ use afflux_types::{Clock, Position, StreamName};
 use tokio::sync::watch;
 
 use super::batch::Memory;
-use super::endpoint::{Endpoints, Sender};
+use super::endpoint::{Endpoints, Producer, Sender};
 use super::functions::Functions;
 use super::room::Room;
 use super::state::State;
@@ -31,6 +31,7 @@ pub(crate) struct Context<S> {
     pub(crate) stores: Stores,
     pub(crate) functions: Functions,
     pub(crate) endpoints: Endpoints,
+    pub(crate) kafka: Producer,
     pub(crate) owner: Owner,
     pub(crate) memory: Memory,
     pub(crate) room: Room,
@@ -47,6 +48,7 @@ impl<S> Context<S> {
         let Plan { name, settings, .. } = &self.plan;
         Sender {
             endpoints: self.endpoints.clone(),
+            kafka: self.kafka.clone(),
             source: self
                 .owner
                 .caller(name, &settings.source)

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::batch::Memory;
 use super::context::Context;
+use super::endpoint::Producer;
 use super::follow;
 use super::options::DeliveryOptions;
 use super::probe::BucketReport;
@@ -337,7 +338,7 @@ impl Inner {
             self.options.functions.find(&transformer.arn)?;
         }
         if let Some(receiver) = &settings.receiver {
-            self.options.endpoints.find(receiver.url())?;
+            self.options.check(receiver)?;
         }
         let backup = settings.backup.iter();
         for objects in backup.chain([&settings.objects]) {
@@ -437,6 +438,7 @@ impl Inner {
             stores: self.options.stores.clone(),
             functions: self.options.functions.clone(),
             endpoints: self.options.endpoints.clone(),
+            kafka: Producer::new(kept.id, self.options.kafka.clone(), self.clock.clone()),
             owner: self.options.owner.clone(),
             memory: self.memory.clone(),
             room: self.room.clone(),

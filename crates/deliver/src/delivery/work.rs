@@ -310,12 +310,17 @@ impl Work {
             Ok(partition) => {
                 let group = Group::Output(partition);
                 let framed;
-                let data = match self.plan.settings.is_framed() {
-                    true => {
+                let settings = &self.plan.settings;
+                let data = match (&settings.receiver, settings.is_framed()) {
+                    (Some(receiver), _) => {
+                        framed = frame(record.arrival, &receiver.keep(&record));
+                        &framed[..]
+                    }
+                    (None, true) => {
                         framed = frame(record.arrival, &record.data);
                         &framed[..]
                     }
-                    false => &record.data,
+                    (None, false) => &record.data,
                 };
                 let batch = &mut self.batch;
                 batch.push(&self.spool, group, record.arrival, &record.keys, data)?;

@@ -8,6 +8,7 @@ mod delivery_kill;
 mod delivery_video;
 mod endpoint;
 mod function;
+mod kafka;
 mod kill;
 mod opensearch;
 mod probe;
