@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::kafka::{KafkaSettings, Producer, Transaction};
+use super::kafka::{BatchId, KafkaSettings, Producer, Transaction};
 use super::receiver::Receiver;
 use super::refusal::{Outcome, Refusal};
 use super::request::{GivenUp, Request, pick};
@@ -44,7 +44,7 @@ struct Job {
     spool: Spool,
     object: Arc<Planned>,
     request: Arc<Request>,
-    batch: u64,
+    batch: BatchId,
     /// Its place in the batch's intent.
     index: usize,
 }
@@ -76,6 +76,7 @@ impl Sender {
         let requests = requests
             .filter_map(|(index, mut object)| Some((index, object.request.take()?, object)));
         let mut requests = requests.collect::<Vec<_>>().into_iter().peekable();
+        let batch = BatchId::of(&intent);
         let mut sending = JoinSet::new();
         loop {
             while let Some((index, request, object)) =
@@ -87,7 +88,7 @@ impl Sender {
                     spool: spool.clone(),
                     object: Arc::new(object),
                     request: Arc::new(request),
-                    batch: intent.batch,
+                    batch,
                     index,
                 };
                 sending.spawn(async move {

@@ -22,12 +22,14 @@ const SLICE: Duration = Duration::from_millis(500);
 /// How often it is looked whether all messages have arrived.
 const POLL: Duration = Duration::from_millis(5);
 
+const TOO_LARGE: KafkaError = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
+
 /// A connection to a topic. One that has failed is of no more use.
 pub(super) struct Client {
     pub(super) target: Target,
     producer: BaseProducer<Reports>,
     group: ConsumerGroupMetadata,
-    batching: Batching,
+    pub(super) batching: Batching,
     /// What was committed last.
     marker: Option<Marker>,
 }
@@ -36,20 +38,28 @@ pub(super) struct Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     Committed,
-    /// Nothing is committed, because of records that are refused for good.
-    WithRefused,
-    /// Nothing is committed, because messages that were sent together are too large together.
-    TooLarge,
+    /// Nothing is committed, and it is known better how to go on.
+    Wiser,
+}
+
+/// What attempts to send a transaction have found out.
+pub(super) struct Findings {
+    /// Records that are refused for good, by their places.
+    pub(super) refused: BTreeMap<usize, Refusal>,
+    pub(super) batching: Batching,
+    /// Bytes of the smallest message that the topic found too large.
+    too_large: Option<usize>,
 }
 
 /// How long something may take.
 #[derive(Clone, Copy)]
 pub(super) struct Patience<'a> {
-    pub(super) clock: &'a Clock,
+    clock: &'a Clock,
+    timeout: Duration,
     /// By the clock's elapsed time.
-    pub(super) deadline: Duration,
+    deadline: Duration,
     /// Whether anybody waits for it.
-    pub(super) is_wanted: &'a dyn Fn() -> bool,
+    is_wanted: &'a dyn Fn() -> bool,
 }
 
 impl Client {
@@ -94,11 +104,10 @@ impl Client {
     }
 
     /// Sends the records of a transaction but those that are refused, and commits it, unless that was done before.
-    /// Adds what is refused for good.
     pub(super) fn deliver(
         &mut self,
         transaction: &Transaction,
-        refused: &mut BTreeMap<usize, Refusal>,
+        findings: &mut Findings,
         patience: Patience<'_>,
     ) -> Result<Ended, Refusal> {
         let Transaction { batch, object, .. } = *transaction;
@@ -106,36 +115,38 @@ impl Client {
         match marker.map_or(Standing::Ahead, |marker| marker.standing(batch, object)) {
             Standing::Ahead => {}
             Standing::Committed(others) => {
-                let topic = &self.target.settings.topic;
+                let (topic, batch) = (&self.target.settings.topic, batch.number);
                 tracing::info!(topic, batch, object, "a request is in the topic already");
+                let refused = &mut findings.refused;
                 for ordinal in others {
                     refused.entry(ordinal).or_insert_with(forgotten);
                 }
                 return Ok(Ended::Committed);
             }
-            Standing::Lost => {
+            Standing::Foreign => {
+                let found = marker.map_or(0, |marker| marker.batch.number);
                 let message = format!(
-                    "the topic has batch {} of this delivery stream, and the server is at batch {batch}: its data is \
-                     that of an older time",
-                    marker.map_or(0, |marker| marker.batch)
+                    "the topic has batch {found} of this delivery stream from a server with other data, and this one \
+                     is at batch {}: one of them works with a copy of older data",
+                    batch.number
                 );
-                return Err(temporary("ServerIsBehind", message));
+                return Err(temporary("OtherServer", message));
             }
         }
-        self.send_all(transaction, refused, patience)?;
+        self.send_all(transaction, findings, patience)?;
         let marker = Marker {
             batch,
             object,
-            refused: refused.keys().copied().collect(),
+            refused: findings.refused.keys().copied().collect(),
         };
-        let lost = self.producer.context().lost();
+        let lost = self.producer.context().take_lost();
         if lost.is_empty() {
             self.commit(&marker, patience)?;
             self.marker = Some(marker);
             return Ok(Ended::Committed);
         }
-        let cause = match self.judge(&lost, refused) {
-            Ok(ended) => return Ok(ended),
+        let cause = match self.judge(transaction, &lost, findings) {
+            Ok(()) => return Ok(Ended::Wiser),
             Err(cause) => cause,
         };
         // Of a transaction that failed as a whole librdkafka tells why when it is to go on; it cannot.
@@ -144,32 +155,43 @@ impl Client {
         Err(self.failed("send the messages of a transaction", &error))
     }
 
-    /// Begins a transaction and sends its messages, until each has arrived or is lost.
+    /// Begins a transaction and sends its messages, until each has arrived or one is lost.
     fn send_all(
         &self,
         transaction: &Transaction,
-        refused: &mut BTreeMap<usize, Refusal>,
+        findings: &mut Findings,
         patience: Patience<'_>,
     ) -> Result<(), Refusal> {
-        self.producer.context().clear();
+        let (reports, limit) = (self.producer.context(), findings.too_large);
+        let most = usize::try_from(self.target.cluster.message_bytes_max).unwrap_or(usize::MAX);
+        reports.clear();
         let begun = self.producer.begin_transaction();
         begun.map_err(|error| self.failed("begin a transaction", &error))?;
         for record in pick(transaction.frames.clone(), &transaction.ordinals) {
-            if refused.contains_key(&record.ordinal) {
+            if findings.refused.contains_key(&record.ordinal) {
                 continue;
             }
             let Some(message) = Message::read(record.data.clone()) else {
                 return Err(temporary("BadFile", "a record of the spool is no message"));
             };
-            match self.send(&record, &message, patience) {
+            let bytes = self.bytes(&message);
+            let sent = match limit.is_some_and(|limit| bytes >= limit) {
+                true => Err(TOO_LARGE),
+                false => self.send(&record, &message, patience),
+            };
+            match sent {
                 Ok(()) => {}
-                Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge)) => {
-                    refused.insert(record.ordinal, self.too_large(&message));
+                Err(TOO_LARGE) => {
+                    let most = limit.map_or(most, |limit| limit - 1);
+                    findings
+                        .refused
+                        .insert(record.ordinal, too_large(bytes, most));
                 }
                 Err(error) => return Err(self.failed("send a message", &error)),
             }
         }
-        while self.producer.in_flight_count() > 0 {
+        // Once one is lost, those behind it wait for the end of the transaction.
+        while self.producer.in_flight_count() > 0 && !reports.has_lost() {
             if patience.is_over() {
                 let error = KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut);
                 return Err(self.failed("send the messages of a transaction", &error));
@@ -212,25 +234,23 @@ impl Client {
         }
     }
 
-    /// What messages that did not arrive mean for their transaction, or which error.
+    /// Finds out what messages that did not arrive tell of their records, or else which error they tell of.
     fn judge(
         &self,
+        transaction: &Transaction,
         lost: &[(usize, RDKafkaErrorCode)],
-        refused: &mut BTreeMap<usize, Refusal>,
-    ) -> Result<Ended, RDKafkaErrorCode> {
-        let before = refused.len();
-        let (mut are_too_large, mut cause) = (false, RDKafkaErrorCode::Fail);
+        findings: &mut Findings,
+    ) -> Result<(), RDKafkaErrorCode> {
+        let (mut is_wiser, mut cause) = (false, RDKafkaErrorCode::Fail);
         for (ordinal, code) in lost {
             let reason = match code {
                 RDKafkaErrorCode::InvalidRecord => {
                     "the topic takes no such record: it may want keys"
                 }
                 RDKafkaErrorCode::InvalidTimestamp => "the topic takes no record of that time",
-                RDKafkaErrorCode::MessageSizeTooLarge if self.batching == Batching::Alone => {
-                    "the record is larger than the topic takes"
-                }
                 RDKafkaErrorCode::MessageSizeTooLarge => {
-                    are_too_large = true;
+                    self.learn_size(transaction, *ordinal, findings);
+                    is_wiser = true;
                     continue;
                 }
                 // They only were in the company of others.
@@ -242,13 +262,28 @@ impl Client {
                     continue;
                 }
             };
-            refused.insert(*ordinal, permanent(*code, reason.to_owned()));
+            let refusal = permanent(*code, reason.to_owned());
+            findings.refused.insert(*ordinal, refusal);
+            is_wiser = true;
         }
-        match (refused.len() > before, are_too_large) {
-            (true, _) => Ok(Ended::WithRefused),
-            (false, true) => Ok(Ended::TooLarge),
-            (false, false) => Err(cause),
+        match is_wiser {
+            true => Ok(()),
+            false => Err(cause),
         }
+    }
+
+    /// Notes what a message tells that was too large: of itself, if it was sent alone; or else of its company.
+    fn learn_size(&self, transaction: &Transaction, ordinal: usize, findings: &mut Findings) {
+        if self.batching == Batching::Together {
+            findings.batching = Batching::Alone;
+            return;
+        }
+        let records = pick(transaction.frames.clone(), &[ordinal]);
+        let messages = records
+            .iter()
+            .map(|record| Message::read(record.data.clone()));
+        let sizes = messages.flatten().map(|message| self.bytes(&message));
+        findings.too_large = findings.too_large.into_iter().chain(sizes).min();
     }
 
     /// Puts what marks a transaction into it.
@@ -276,14 +311,10 @@ impl Client {
         refusal(what, error, Some(self.producer.context()))
     }
 
-    fn too_large(&self, message: &Message) -> Refusal {
-        let most = self.target.cluster.message_bytes_max;
+    /// Bytes of a message as its limit counts them.
+    fn bytes(&self, message: &Message) -> usize {
         let key = self.key(message).map_or(0, <[u8]>::len);
-        let bytes = message.payload.len() + key;
-        permanent(
-            RDKafkaErrorCode::MessageSizeTooLarge,
-            format!("the record has {bytes} bytes with its key; a message may have {most}"),
-        )
+        message.payload.len() + key
     }
 
     fn key<'a>(&self, message: &'a Message) -> Option<&'a [u8]> {
@@ -295,7 +326,35 @@ impl Client {
     }
 }
 
-impl Patience<'_> {
+impl Findings {
+    pub(super) fn new() -> Self {
+        Self {
+            refused: BTreeMap::new(),
+            batching: Batching::Together,
+            too_large: None,
+        }
+    }
+}
+
+impl<'a> Patience<'a> {
+    pub(super) fn new(
+        clock: &'a Clock,
+        timeout: Duration,
+        is_wanted: &'a dyn Fn() -> bool,
+    ) -> Self {
+        Self {
+            clock,
+            timeout,
+            deadline: clock.elapsed().saturating_add(timeout),
+            is_wanted,
+        }
+    }
+
+    /// As long as at its beginning.
+    pub(super) fn anew(self) -> Self {
+        Self::new(self.clock, self.timeout, self.is_wanted)
+    }
+
     fn is_over(&self) -> bool {
         self.left().is_zero() || !(self.is_wanted)()
     }
@@ -349,6 +408,13 @@ fn permanent(code: RDKafkaErrorCode, message: String) -> Refusal {
         message,
         is_final: true,
     }
+}
+
+fn too_large(bytes: usize, most: usize) -> Refusal {
+    permanent(
+        RDKafkaErrorCode::MessageSizeTooLarge,
+        format!("the record has {bytes} bytes with its key; a message may have {most}"),
+    )
 }
 
 /// Why a record was refused by a topic that another process sent it to.

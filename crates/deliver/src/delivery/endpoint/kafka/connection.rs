@@ -42,8 +42,12 @@ impl Reports {
         *self.0.lock() = Told::default();
     }
 
-    /// Messages that did not arrive, by the places of their records; they are told of once.
-    pub(super) fn lost(&self) -> Vec<(usize, RDKafkaErrorCode)> {
+    pub(super) fn has_lost(&self) -> bool {
+        !self.0.lock().lost.is_empty()
+    }
+
+    /// Messages that did not arrive, by the places of their records.
+    pub(super) fn take_lost(&self) -> Vec<(usize, RDKafkaErrorCode)> {
         std::mem::take(&mut self.0.lock().lost)
     }
 
@@ -115,6 +119,8 @@ pub(super) fn producer(
             "transaction.timeout.ms",
             target.cluster.timeout.as_millis().to_string(),
         )
+        // A topic that is not there is an error soon.
+        .set("topic.metadata.propagation.max.ms", "5000")
         .set("partitioner", "murmur2_random")
         .set("queue.buffering.max.messages", RECORDS_MAX.to_string())
         .set(

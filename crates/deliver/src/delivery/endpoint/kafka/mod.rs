@@ -30,8 +30,9 @@
 //!   request, and nothing is sent.
 //!
 //! Consumers have to read with `isolation.level=read_committed`. And it holds for as long as Kafka keeps the marker: `offsets.retention.minutes`, seven days unless set, and only
-//! matters for the one batch that was under way when the server stopped. A marker that is ahead of the server, whose
-//! data came from an older copy then, is an error, and nothing is sent. The group has no members; what tools say of its
+//! matters for the one batch that was under way when the server stopped. A marker that is ahead of the server, or is of
+//! another batch with the same number, is an error, and nothing is sent: the server works with an older copy of its
+//! data, or besides one that works with a copy. The group has no members; what tools say of its
 //! lag means nothing. When a delivery stream is deleted the group goes as Kafka lets it.
 //!
 //! # What fails
@@ -61,7 +62,10 @@ mod tests;
 #[cfg(not(feature = "kafka"))]
 mod unbuilt;
 
+use afflux_transform::object_id;
 use bytes::Bytes;
+
+use crate::delivery::spool::Intent;
 
 pub use cluster::{KafkaCluster, KafkaClusters};
 pub use settings::{KafkaSettings, MessageKey};
@@ -80,11 +84,35 @@ pub(crate) use unbuilt::Producer;
 #[derive(Clone, Debug)]
 pub(super) struct Transaction {
     pub(super) settings: KafkaSettings,
-    pub(super) batch: u64,
+    pub(super) batch: BatchId,
     /// Its place in the batch's intent.
     pub(super) object: usize,
     /// The file.
     pub(super) frames: Bytes,
     /// Its records that are to be sent.
     pub(super) ordinals: Vec<usize>,
+}
+
+/// Which batch of a delivery stream something is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BatchId {
+    number: u64,
+    /// Follows from where the batch ends and when its newest record arrived: a copy of the server's data that was
+    /// taken before has another batch of this number.
+    fingerprint: u64,
+}
+
+impl BatchId {
+    pub(super) fn of(intent: &Intent) -> Self {
+        let mut bytes = intent.newest_arrival.to_be_bytes().to_vec();
+        for (shard, place) in intent.places.iter() {
+            bytes.extend(shard.get().to_be_bytes());
+            bytes.extend(place.next.to_be_bytes());
+        }
+        let id = u128::from_be_bytes(object_id(&[&bytes]));
+        Self {
+            number: intent.batch,
+            fingerprint: u64::try_from(id >> 64).unwrap_or_default(),
+        }
+    }
 }

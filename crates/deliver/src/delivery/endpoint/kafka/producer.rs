@@ -1,6 +1,5 @@
 //! The thread of a delivery stream that speaks with Kafka: librdkafka waits where it is called.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::super::refusal::{Outcome, Refusal};
-use super::client::{Client, Ended, Patience};
+use super::client::{Client, Ended, Findings, Patience};
 use super::connection::Batching;
 use super::{KafkaCluster, KafkaClusters, KafkaSettings, Transaction};
 
@@ -118,7 +117,6 @@ impl Inner {
             delivery: self.delivery,
             clock: self.clock.clone(),
             client: None,
-            batching: Batching::Together,
         };
         std::thread::Builder::new()
             .name(format!("kafka-{:08x}", self.delivery >> 32))
@@ -134,7 +132,6 @@ struct Worker {
     clock: Clock,
     /// Of the topic that was asked for last; none after a failure.
     client: Option<Client>,
-    batching: Batching,
 }
 
 impl Worker {
@@ -158,17 +155,12 @@ impl Worker {
 
     fn obey(&mut self, command: &Command) -> Outcome {
         let (clock, is_wanted) = (self.clock.clone(), || !command.reply.is_closed());
-        let patience = Patience {
-            clock: &clock,
-            deadline: clock
-                .elapsed()
-                .saturating_add(command.target.cluster.timeout),
-            is_wanted: &is_wanted,
-        };
+        let patience = Patience::new(&clock, command.target.cluster.timeout, &is_wanted);
         let outcome = match &command.transaction {
-            None => self
-                .client(&command.target, patience)
-                .map(|_| Outcome::Taken),
+            None => {
+                let client = self.client(&command.target, Batching::Together, patience);
+                client.map(|_| Outcome::Taken)
+            }
             Some(transaction) => self.deliver(&command.target, transaction, patience),
         };
         outcome.unwrap_or_else(|refusal| {
@@ -178,32 +170,38 @@ impl Worker {
     }
 
     /// The client of a topic.
-    fn client(&mut self, target: &Target, patience: Patience<'_>) -> Result<&mut Client, Refusal> {
-        let known = self.client.take().filter(|client| client.target == *target);
-        let client = match known {
+    fn client(
+        &mut self,
+        target: &Target,
+        batching: Batching,
+        patience: Patience<'_>,
+    ) -> Result<&mut Client, Refusal> {
+        let fits = |client: &Client| client.target == *target && client.batching == batching;
+        let client = match self.client.take().filter(fits) {
             Some(client) => client,
-            None => Client::open(target, self.delivery, self.batching, patience)?,
+            None => Client::open(target, self.delivery, batching, patience)?,
         };
         Ok(self.client.insert(client))
     }
 
-    /// Sends a transaction, again without what is refused for good, until it is committed.
+    /// Sends a transaction, again with what was found out, until it is committed.
     fn deliver(
         &mut self,
         target: &Target,
         transaction: &Transaction,
         patience: Patience<'_>,
     ) -> Result<Outcome, Refusal> {
-        let mut refused = BTreeMap::new();
+        let mut findings = Findings::new();
         loop {
-            let client = self.client(target, patience)?;
-            match client.deliver(transaction, &mut refused, patience)? {
+            // Each attempt finds out something that is not found out again.
+            let patience = patience.anew();
+            let client = self.client(target, findings.batching, patience)?;
+            match client.deliver(transaction, &mut findings, patience)? {
                 Ended::Committed => break,
-                Ended::WithRefused => {}
-                Ended::TooLarge => self.batching = Batching::Alone,
+                Ended::Wiser => self.client = None,
             }
-            self.client = None;
         }
+        let mut refused = findings.refused;
         if refused.is_empty() {
             return Ok(Outcome::Taken);
         }

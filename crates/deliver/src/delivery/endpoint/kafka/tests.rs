@@ -125,23 +125,30 @@ fn kept(position: u64, key: Option<&str>, payload: &str) -> Vec<u8> {
 }
 
 /// A request of a batch.
-fn transaction(batch: u64, payloads: &[&str]) -> Transaction {
+fn transaction(number: u64, payloads: &[&str]) -> Transaction {
     let records = (0..).zip(payloads);
     let frames: Vec<_> = records
         .map(|(position, payload)| kept(position, Some("k"), payload))
         .collect();
     Transaction {
         settings: settings(),
-        batch,
+        batch: batch(number),
         object: 0,
         frames: frames.concat().into(),
         ordinals: (0..payloads.len()).collect(),
     }
 }
 
-fn marker(batch: u64, refused: &[usize]) -> Marker {
+fn batch(number: u64) -> BatchId {
+    BatchId {
+        number,
+        fingerprint: 0xab,
+    }
+}
+
+fn marker(number: u64, refused: &[usize]) -> Marker {
     Marker {
-        batch,
+        batch: batch(number),
         object: 0,
         refused: refused.iter().copied().collect(),
     }
@@ -234,16 +241,24 @@ async fn records_that_were_refused_by_what_was_committed_are_still_known() {
 }
 
 #[tokio::test]
-async fn a_server_with_older_data_than_the_topic_and_a_foreign_offset_send_nothing() {
+async fn a_server_that_works_with_a_copy_of_the_data_sends_nothing() {
     let world = World::new();
     world.mark(&marker(9, &[]));
-    let sent = world.producer().deliver(transaction(8, &["one"])).await;
-    let refusal = temporary(sent.unwrap());
-    assert_eq!(refusal.code, "Kafka.ServerIsBehind");
-    assert!(
-        refusal.message.contains("the topic has batch 9"),
-        "{refusal:?}"
-    );
+    let producer = world.producer();
+    let mut other = transaction(9, &["one"]);
+    other.batch.fingerprint = 0xcd;
+    for foreign in [transaction(8, &["one"]), other] {
+        let sent = producer.deliver(foreign).await;
+        let refusal = temporary(sent.unwrap());
+        assert_eq!(refusal.code, "Kafka.OtherServer");
+        assert!(refusal.message.contains("has batch 9"), "{refusal:?}");
+    }
+    assert_eq!(world.payloads(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_offset_that_is_no_marker_is_an_error() {
+    let world = World::new();
     let mut foreign = TopicPartitionList::new();
     foreign
         .add_partition_offset(TOPIC, 0, Offset::Offset(7))
@@ -293,7 +308,7 @@ async fn a_record_that_is_too_large_is_refused_and_the_others_go() {
 }
 
 #[tokio::test]
-async fn records_that_are_too_large_together_go_alone_so_that_it_is_known_which_one_is() {
+async fn records_that_are_too_large_together_go_alone_so_that_it_is_known_which_are() {
     let world = World::new();
     let too_large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     let producer = world.producer();
@@ -301,10 +316,17 @@ async fn records_that_are_too_large_together_go_alone_so_that_it_is_known_which_
     let sent = producer.deliver(transaction(1, &["one", "two"])).await;
     assert_eq!(sent.unwrap(), Outcome::Taken);
     assert_eq!(world.payloads(), ["one", "two"]);
-    world.fail(RDKafkaApiKey::Produce, &[too_large]);
-    let sent = producer.deliver(transaction(2, &["three"])).await;
-    let refused = Some("Kafka.MessageSizeTooLarge".to_owned());
-    assert_eq!(codes(sent.unwrap()), [refused]);
+    world.fail(RDKafkaApiKey::Produce, &[too_large, too_large]);
+    let sizes = ["large", "small", "larger"];
+    let sent = producer.deliver(transaction(2, &sizes)).await;
+    // Those of the size that was refused first, and what is larger.
+    let Outcome::Each(refusals) = sent.unwrap() else {
+        panic!("everything was taken")
+    };
+    let message = "the record has 6 bytes with its key; a message may have 5";
+    assert_eq!(refusals[0].as_ref().unwrap().message, message);
+    assert!(refusals.iter().flatten().all(|refusal| refusal.is_final));
+    assert_eq!(refusals.iter().flatten().count(), 3);
     assert_eq!(world.payloads(), ["one", "two"]);
 }
 
