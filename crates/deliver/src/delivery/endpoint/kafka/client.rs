@@ -163,7 +163,6 @@ impl Client {
         patience: Patience<'_>,
     ) -> Result<(), Refusal> {
         let (reports, limit) = (self.producer.context(), findings.too_large);
-        let most = usize::try_from(self.target.cluster.message_bytes_max).unwrap_or(usize::MAX);
         reports.clear();
         let begun = self.producer.begin_transaction();
         begun.map_err(|error| self.failed("begin a transaction", &error))?;
@@ -182,10 +181,8 @@ impl Client {
             match sent {
                 Ok(()) => {}
                 Err(TOO_LARGE) => {
-                    let most = limit.map_or(most, |limit| limit - 1);
-                    findings
-                        .refused
-                        .insert(record.ordinal, too_large(bytes, most));
+                    let refusal = self.too_large(bytes, limit);
+                    findings.refused.insert(record.ordinal, refusal);
                 }
                 Err(error) => return Err(self.failed("send a message", &error)),
             }
@@ -311,6 +308,19 @@ impl Client {
         refusal(what, error, Some(self.producer.context()))
     }
 
+    /// Why a message is not sent: of this size, or because the topic refused one that has `limit`.
+    fn too_large(&self, bytes: usize, limit: Option<usize>) -> Refusal {
+        let why = match limit {
+            Some(limit) => format!("the topic refused one of {limit}"),
+            None => format!(
+                "a message may have {}",
+                self.target.cluster.message_bytes_max
+            ),
+        };
+        let message = format!("the record has {bytes} bytes with its key; {why}");
+        permanent(RDKafkaErrorCode::MessageSizeTooLarge, message)
+    }
+
     /// Bytes of a message as its limit counts them.
     fn bytes(&self, message: &Message) -> usize {
         let key = self.key(message).map_or(0, <[u8]>::len);
@@ -408,13 +418,6 @@ fn permanent(code: RDKafkaErrorCode, message: String) -> Refusal {
         message,
         is_final: true,
     }
-}
-
-fn too_large(bytes: usize, most: usize) -> Refusal {
-    permanent(
-        RDKafkaErrorCode::MessageSizeTooLarge,
-        format!("the record has {bytes} bytes with its key; a message may have {most}"),
-    )
 }
 
 /// Why a record was refused by a topic that another process sent it to.

@@ -323,7 +323,7 @@ async fn records_that_are_too_large_together_go_alone_so_that_it_is_known_which_
     let Outcome::Each(refusals) = sent.unwrap() else {
         panic!("everything was taken")
     };
-    let message = "the record has 6 bytes with its key; a message may have 5";
+    let message = "the record has 6 bytes with its key; the topic refused one of 6";
     assert_eq!(refusals[0].as_ref().unwrap().message, message);
     assert!(refusals.iter().flatten().all(|refusal| refusal.is_final));
     assert_eq!(refusals.iter().flatten().count(), 3);
