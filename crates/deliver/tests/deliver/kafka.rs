@@ -41,8 +41,9 @@ mod unbuilt {
         create_clicks(&engine, 1).await;
         let opened = Deliveries::open(engine, Clock::system(), options(dir.path()));
         let running = opened.await.unwrap();
-        let made = running.create(&name(), to_topic(dir.path()), String::new());
-        let error = made.await.unwrap_err();
+        let (name, settings) = (name(), to_topic(dir.path()));
+        let made = running.create(&name, settings, String::new()).await;
+        let error = made.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         let message = "this build has no Kafka: build with --features kafka";
         assert_eq!(error.message(), message);

@@ -13,7 +13,7 @@
 //!
 //! # Exactly once
 //! A request is a transaction of a producer whose `transactional.id` is `afflux-` and the delivery stream's id, in
-//! hexadecimal; no other delivery stream ever has it. The transaction commits the request's [`marker`] too: an offset
+//! hexadecimal; no other delivery stream ever has it. The transaction commits the request's `marker` too: an offset
 //! of the consumer group of that name. Requests go one after the other, in the order of their records. A client
 //! that is opened first has Kafka end whatever transaction was left open, which also keeps an older process of that
 //! id from going on, and then reads the marker, which cannot change any more. Whatever fails, the client is dropped
