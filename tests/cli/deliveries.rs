@@ -157,6 +157,80 @@ fn a_cluster_takes_records_instead_of_objects() {
     assert_eq!(cluster["buffer_seconds"], 60);
 }
 
+#[cfg(feature = "kafka")]
+#[test]
+fn a_topic_takes_records_instead_of_objects() {
+    let world = World::with_config("[[kafka]]\nname = 'events'\nbrokers = ['127.0.0.1:9']\n");
+    let directory = world.file("failed");
+    std::fs::create_dir(&directory).unwrap();
+    let create = [
+        "delivery",
+        "create",
+        "out",
+        "--to",
+        directory.to_str().unwrap(),
+    ];
+    let (kafka, topic) = (["--kafka", "events"], ["--topic", "orders"]);
+    let unknown = ["--kafka", "others", "--topic", "orders"];
+    let also_a_cluster = [
+        "--kafka",
+        "events",
+        "--topic",
+        "orders",
+        "--opensearch-url",
+        "u",
+    ];
+    let lone_key = ["--key", "none"];
+    for (typed, code) in [
+        (&kafka[..], 1),
+        (&topic, 1),
+        (&lone_key, 1),
+        (&unknown, 1),
+        (&also_a_cluster, 2),
+    ] {
+        let typed = [&create[..], typed].concat();
+        world.afflux.run(&typed).fails(code);
+    }
+    let made = world.ok(&[&create[..], &kafka, &topic, &["--interval", "60"]].concat());
+    let to = "delivers to topic orders of Kafka cluster events";
+    assert!(made.contains(to), "{made}");
+    world.ok(&[
+        "delivery", "update", "out", "--key", "none", "--topic", "views",
+    ]);
+    let settings = &described(&world, "out")["settings"];
+    assert_eq!(settings["processors"], json!([]));
+    assert_eq!(
+        settings["receiver"]["kafka"],
+        json!({
+            "cluster": "events",
+            "topic": "views",
+            "key": "none",
+            "buffer_bytes": 5 << 20,
+            "buffer_seconds": 60,
+        })
+    );
+}
+
+#[cfg(not(feature = "kafka"))]
+#[test]
+fn a_build_without_kafka_says_how_to_have_it() {
+    let world = World::start();
+    let directory = world.file("failed");
+    std::fs::create_dir(&directory).unwrap();
+    let create = [
+        "delivery",
+        "create",
+        "out",
+        "--to",
+        directory.to_str().unwrap(),
+    ];
+    let typed = [&create[..], &["--kafka", "events", "--topic", "orders"]].concat();
+    let created = world.afflux.run(&typed);
+    let error = created.fails(1);
+    let sentence = "this build has no Kafka: build with --features kafka";
+    assert!(error.contains(sentence), "{error}");
+}
+
 #[test]
 fn records_become_parquet_files_with_the_columns_of_a_file() {
     let world = World::start();

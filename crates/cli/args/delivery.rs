@@ -30,7 +30,7 @@ pub(crate) enum Delivery {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'\n  afflux delivery create search --stream orders --to /srv/failed \\\n    --opensearch-url https://search.example.com:9200 --index orders --rotation day\n  afflux delivery create table --stream orders --to /srv/table --size-mib 64 --parquet-schema orders.json\n  afflux delivery create door --stream front-door --to /srv/video --interval 60\n  afflux delivery create archive --stream orders --to /srv/archive --envelope --manifest"
+    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'\n  afflux delivery create search --stream orders --to /srv/failed \\\n    --opensearch-url https://search.example.com:9200 --index orders --rotation day\n  afflux delivery create stream --stream orders --to /srv/failed --kafka events --topic orders\n  afflux delivery create table --stream orders --to /srv/table --size-mib 64 --parquet-schema orders.json\n  afflux delivery create door --stream front-door --to /srv/video --interval 60\n  afflux delivery create archive --stream orders --to /srv/archive --envelope --manifest"
 )]
 pub(crate) struct DeliveryCreate {
     /// The delivery stream's name.
@@ -119,10 +119,12 @@ pub(crate) struct DeliveryObjects {
     /// How objects are compressed.
     #[arg(long, value_enum)]
     pub(crate) compression: Option<ObjectCompression>,
-    /// An object, or a request to a cluster, is complete with so many MiB before compression: 1 to 128, or 100.
+    /// An object, a request to a cluster, or a transaction of Kafka is complete with so many MiB before compression: 1
+    /// to 128, 100, or 32.
     #[arg(long, value_name = "MIB")]
     pub(crate) size_mib: Option<u64>,
-    /// An object, or a request to a cluster, is complete so long after its first record: 0 to 900.
+    /// An object, a request to a cluster, or a transaction of Kafka is complete so many seconds after its first record:
+    /// 0 to 900.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) interval: Option<u64>,
     /// Write each record as a line of JSON with its stream, shard, sequence number, key and time.
@@ -143,6 +145,16 @@ pub(crate) struct DeliveryObjects {
     /// How often there is a new index, by when records arrived, in UTC; by default every day.
     #[arg(long, value_enum)]
     pub(crate) rotation: Option<IndexRotation>,
+    /// A Kafka cluster of the server's configuration that takes the records, each exactly once; objects have what it
+    /// never takes. Only in builds with the feature kafka.
+    #[arg(long, value_name = "NAME", conflicts_with = "opensearch_url")]
+    pub(crate) kafka: Option<String>,
+    /// The topic of the Kafka cluster.
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: Option<String>,
+    /// What is the key of messages; the record's partition key unless said otherwise.
+    #[arg(long, value_enum)]
+    pub(crate) key: Option<KafkaKey>,
     /// A file with the columns of Parquet files, into which records of JSON are converted: a list such as
     /// [{"name": "id", "type": "bigint"}], with types as Hive writes them.
     #[arg(long, value_name = "FILE")]
@@ -150,6 +162,12 @@ pub(crate) struct DeliveryObjects {
     /// How Parquet files are compressed inside; snappy unless said otherwise.
     #[arg(long, value_enum)]
     pub(crate) parquet_compression: Option<PageCompression>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KafkaKey {
+    PartitionKey,
+    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -16,7 +16,7 @@ pub(crate) use bench::{
 };
 pub(crate) use delivery::{
     Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryReplay, DeliveryUpdate,
-    DeliveryVerify, IndexRotation, ObjectCompression, PageCompression,
+    DeliveryVerify, IndexRotation, KafkaKey, ObjectCompression, PageCompression,
 };
 pub(crate) use pull::{PullTransport, VideoPull};
 

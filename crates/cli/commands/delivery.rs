@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use afflux_client::Client;
 use afflux_deliver::{
-    ClusterSettings, DeliverySettings, DeliverySource, ObjectSettings, Place, Receiver, Start,
-    VerifiedDelivery,
+    ClusterSettings, DeliverySettings, DeliverySource, KafkaSettings, MessageKey, ObjectSettings,
+    Place, Receiver, Start, VerifiedDelivery,
 };
 use afflux_transform::{Conversion, IndexSettings, ParquetCompression, Processor, Rotation};
 use afflux_types::{DeliveryName, ServerTime};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::connect::connect;
 use crate::args::{
     ConnectionOnly, Delivery, DeliveryCreate, DeliveryNamed, DeliveryObjects, DeliveryReplay,
-    DeliveryUpdate, DeliveryVerify, IndexRotation, ObjectCompression, PageCompression,
+    DeliveryUpdate, DeliveryVerify, IndexRotation, KafkaKey, ObjectCompression, PageCompression,
 };
 use crate::printer::{Printer, table, usage};
 
@@ -60,7 +60,8 @@ async fn create(args: DeliveryCreate) -> Result<ExitCode> {
         DeliverySource::Direct => false,
     };
     let mut settings = DeliverySettings::new(source, ObjectSettings::new(place));
-    if !is_video {
+    // A message needs no line feed to be apart from the next one.
+    if !is_video && args.objects.kafka.is_none() {
         settings.processors = vec![line_feed()];
     }
     apply(&args.objects, &mut settings)?;
@@ -72,8 +73,8 @@ async fn create(args: DeliveryCreate) -> Result<ExitCode> {
     client.create_delivery(request).await?;
     let mut printer = Printer::new(args.connection.output);
     printer.result(&json!({ "created": name.as_str() }), || {
-        match &args.objects.opensearch_url {
-            Some(url) => format!("{name} delivers to {url}"),
+        match &settings.receiver {
+            Some(receiver) => format!("{name} delivers to {receiver}"),
             None => format!("{name} delivers to {}", settings.objects.place),
         }
     })?;
@@ -195,6 +196,7 @@ fn apply(typed: &DeliveryObjects, settings: &mut DeliverySettings) -> Result<()>
     }
     apply_account(typed, settings);
     apply_cluster(typed, settings)?;
+    apply_kafka(typed, settings)?;
     convert(typed, settings)
 }
 
@@ -253,6 +255,37 @@ fn apply_cluster(typed: &DeliveryObjects, settings: &mut DeliverySettings) -> Re
         cluster.buffer_seconds = seconds;
     }
     settings.receiver = Some(Receiver::OpenSearch(cluster));
+    Ok(())
+}
+
+/// Puts what was typed of Kafka into settings.
+fn apply_kafka(typed: &DeliveryObjects, settings: &mut DeliverySettings) -> Result<()> {
+    let (cluster, topic) = (&typed.kafka, &typed.topic);
+    let mut kafka = match (&settings.receiver, cluster, topic) {
+        (Some(Receiver::Kafka(kafka)), _, _) => kafka.clone(),
+        (_, Some(cluster), Some(topic)) => KafkaSettings::new(cluster.clone(), topic.clone()),
+        (_, None, None) if typed.key.is_none() => return Ok(()),
+        _ => bail!("Kafka has clusters and topics: --kafka NAME --topic TOPIC"),
+    };
+    if let Some(cluster) = cluster {
+        kafka.cluster.clone_from(cluster);
+    }
+    if let Some(topic) = topic {
+        kafka.topic.clone_from(topic);
+    }
+    if let Some(key) = typed.key {
+        kafka.key = match key {
+            KafkaKey::PartitionKey => MessageKey::PartitionKey,
+            KafkaKey::None => MessageKey::None,
+        };
+    }
+    if let Some(mib) = typed.size_mib {
+        kafka.buffer_bytes = mib.saturating_mul(1 << 20);
+    }
+    if let Some(seconds) = typed.interval {
+        kafka.buffer_seconds = seconds;
+    }
+    settings.receiver = Some(Receiver::Kafka(kafka));
     Ok(())
 }
 

@@ -24,7 +24,8 @@ pub use delivery::{
     BUFFER_SECONDS_DEFAULT, BUFFER_SECONDS_MAX, BucketHome, BucketReport, BucketSettings,
     BucketState, ClusterSettings, ContentEncoding, DeliveredRecord, Deliveries,
     DeliveryDescription, DeliveryOptions, DeliverySettings, DeliverySource, DeliveryStatus,
-    DeliveryTotals, EndpointSettings, Endpoints, FunctionSettings, Functions, LastObject, Login,
-    ObjectSettings, Owner, Place, Receiver, Records, Start, StoreSettings, Stores,
-    VerifiedDelivery, VerifiedShard, records, verify,
+    DeliveryTotals, EndpointSettings, Endpoints, FunctionSettings, Functions, KafkaCluster,
+    KafkaClusters, KafkaSettings, LastObject, Login, MessageKey, ObjectSettings, Owner, Place,
+    Receiver, Records, Start, StoreSettings, Stores, VerifiedDelivery, VerifiedShard, records,
+    verify,
 };

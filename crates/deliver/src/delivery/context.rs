@@ -8,7 +8,7 @@ use afflux_types::{Clock, Position, StreamName};
 use tokio::sync::watch;
 
 use super::batch::Memory;
-use super::endpoint::{Endpoints, Sender};
+use super::endpoint::{Endpoints, Producer, Sender};
 use super::functions::Functions;
 use super::helpers::Helpers;
 use super::room::Room;
@@ -32,6 +32,7 @@ pub(crate) struct Context<S> {
     pub(crate) stores: Stores,
     pub(crate) functions: Functions,
     pub(crate) endpoints: Endpoints,
+    pub(crate) kafka: Producer,
     pub(crate) owner: Owner,
     pub(crate) memory: Memory,
     pub(crate) room: Room,
@@ -49,6 +50,7 @@ impl<S> Context<S> {
         let Plan { name, settings, .. } = &self.plan;
         Sender {
             endpoints: self.endpoints.clone(),
+            kafka: self.kafka.clone(),
             source: self
                 .owner
                 .caller(name, &settings.source)

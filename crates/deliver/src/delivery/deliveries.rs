@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::batch::Memory;
 use super::context::Context;
+use super::endpoint::Producer;
 use super::follow;
 use super::helpers::Helpers;
 use super::options::DeliveryOptions;
@@ -364,7 +365,7 @@ impl Inner {
             self.options.functions.find(&transformer.arn)?;
         }
         if let Some(receiver) = &settings.receiver {
-            self.options.endpoints.find(receiver.url())?;
+            self.options.check(receiver)?;
         }
         let backup = settings.backup.iter();
         for objects in backup.chain([&settings.objects]) {
@@ -465,6 +466,7 @@ impl Inner {
             stores: self.options.stores.clone(),
             functions: self.options.functions.clone(),
             endpoints: self.options.endpoints.clone(),
+            kafka: Producer::new(kept.id, self.options.kafka.clone(), self.clock.clone()),
             owner: self.options.owner.clone(),
             memory: self.memory.clone(),
             room: self.room.clone(),

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::batch::Memory;
 use super::context::Context;
 use super::crash_tests::{DATA, OBJECTS, to_directory};
-use super::endpoint::Endpoints;
+use super::endpoint::{Endpoints, KafkaClusters, Producer};
 use super::follow::run;
 use super::functions::Functions;
 use super::helpers::Helpers;
@@ -88,6 +88,7 @@ impl Running {
             stores: Stores::default(),
             functions: Functions::default(),
             endpoints: Endpoints::default(),
+            kafka: Producer::new(7, KafkaClusters::default(), clock.clone()),
             owner: Owner::default(),
             memory: memory.clone(),
             room: Room::new(MEMORY),

@@ -22,7 +22,7 @@
 //! batch as records that failed: both are files of the spool before the intent.
 //!
 //! What goes to an HTTP endpoint is delivered at least once; what goes to a search cluster too, but there it
-//! replaces itself: see [`endpoint`].
+//! replaces itself; what goes to Kafka exactly once: see [`endpoint`].
 
 mod batch;
 mod complete;
@@ -62,7 +62,8 @@ mod work;
 
 pub use deliveries::Deliveries;
 pub use endpoint::{
-    AllowedEndpoint, ClusterSettings, ContentEncoding, EndpointSettings, Endpoints, Login, Receiver,
+    AllowedEndpoint, ClusterSettings, ContentEncoding, EndpointSettings, Endpoints, KafkaCluster,
+    KafkaClusters, KafkaSettings, Login, MessageKey, Receiver,
 };
 pub use functions::{FunctionSettings, Functions};
 pub use options::DeliveryOptions;

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::endpoint::Endpoints;
+use afflux_types::Result;
+
+use super::endpoint::{Endpoints, KafkaClusters, Receiver};
 use super::functions::Functions;
 use super::stores::Stores;
 use super::transformer::Owner;
@@ -18,6 +20,8 @@ pub struct DeliveryOptions {
     pub functions: Functions,
     /// The endpoints that may be sent to.
     pub endpoints: Endpoints,
+    /// The Kafka clusters that may be sent to.
+    pub kafka: KafkaClusters,
     /// Whose the delivery streams are, which functions are told.
     pub owner: Owner,
     /// Bytes in memory over all delivery streams: one half is for records that wait, the other for objects and
@@ -34,8 +38,18 @@ impl DeliveryOptions {
             stores: Stores::default(),
             functions: Functions::default(),
             endpoints: Endpoints::default(),
+            kafka: KafkaClusters::default(),
             owner: Owner::default(),
             memory_bytes: 256 << 20,
+        }
+    }
+
+    /// Checks that a receiver may be sent to.
+    pub(crate) fn check(&self, receiver: &Receiver) -> Result<()> {
+        match receiver {
+            Receiver::Http(endpoint) => self.endpoints.find(&endpoint.url).map(drop),
+            Receiver::OpenSearch(cluster) => self.endpoints.find(&cluster.url).map(drop),
+            Receiver::Kafka(kafka) => self.kafka.find(&kafka.cluster).map(drop),
         }
     }
 }

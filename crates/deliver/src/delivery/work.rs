@@ -352,7 +352,11 @@ impl Work {
                     None => &record.data,
                 };
                 let framed;
-                if self.plan.settings.is_framed() {
+                let settings = &self.plan.settings;
+                if let Some(receiver) = &settings.receiver {
+                    framed = frame(record.arrival, &receiver.keep(&record, data));
+                    data = &framed;
+                } else if settings.is_framed() {
                     framed = frame(record.arrival, data);
                     data = &framed;
                 }

@@ -8,6 +8,7 @@ mod delivery_video;
 mod endpoint;
 mod envelope;
 mod function;
+mod kafka;
 mod opensearch;
 mod probe;
 mod serve;

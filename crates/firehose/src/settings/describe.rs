@@ -25,7 +25,8 @@ pub(crate) fn destination(settings: &DeliverySettings, role_arn: &str) -> Destin
         Some(Receiver::OpenSearch(cluster)) => {
             return cluster::destination(cluster, settings, objects, role_arn);
         }
-        None => {}
+        // The API knows no such destination: what it can show is where records go that Kafka does not take.
+        Some(Receiver::Kafka(_)) | None => {}
     }
     let backup = settings.backup.as_ref();
     let partitioned = DynamicPartitioningConfiguration {
@@ -94,5 +95,26 @@ fn compression(compression: Compression) -> Option<CompressionFormat> {
         Compression::Snappy => Some(CompressionFormat::Snappy),
         Compression::HadoopSnappy => Some(CompressionFormat::HadoopSnappy),
         Compression::Zstd => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use afflux_deliver::{DeliverySource, KafkaSettings};
+
+    use super::*;
+
+    #[test]
+    fn of_what_goes_to_kafka_the_bucket_of_refused_records_is_told() {
+        let objects = ObjectSettings::new(Place::Bucket("failed".into()));
+        let kafka = KafkaSettings::new("events".into(), "orders".into());
+        let settings = DeliverySettings {
+            receiver: Some(Receiver::Kafka(kafka)),
+            ..DeliverySettings::new(DeliverySource::Direct, objects)
+        };
+        let Destination::ExtendedS3(told) = destination(&settings, "role") else {
+            panic!("not a bucket")
+        };
+        assert_eq!(told.bucket_arn, "arn:aws:s3:::failed");
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
+use afflux_deliver::Login;
 use afflux_types::{Error, Result};
 use serde::Deserialize;
 
@@ -81,6 +82,32 @@ pub(crate) fn read_secret(
         }
     };
     Ok(Secret(secret.trim().to_owned()))
+}
+
+/// The user's name and the password that belong to it, if there is one; `what` it belongs to is named in errors.
+///
+/// # Errors
+/// `Invalid` for a password without a name, and as [`read_secret`] reports.
+pub(crate) fn read_login(
+    what: &str,
+    username: Option<&str>,
+    secret: Option<&Secret>,
+    file: Option<&Path>,
+    variable: Option<&str>,
+) -> Result<Option<Login>> {
+    let Some(username) = username else {
+        return match secret.is_some() || file.is_some() || variable.is_some() {
+            true => Err(Error::invalid(format!(
+                "{what} has a secret and no username"
+            ))),
+            false => Ok(None),
+        };
+    };
+    let secret = read_secret(what, secret, file, variable)?;
+    Ok(Some(Login {
+        username: username.to_owned(),
+        password: secret.expose().to_owned(),
+    }))
 }
 
 fn every_stream() -> Vec<String> {

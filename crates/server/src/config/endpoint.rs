@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use afflux_deliver::{AllowedEndpoint, Login};
+use afflux_deliver::AllowedEndpoint;
 use afflux_types::{Error, Result};
 use serde::Deserialize;
 
-use super::credential::{Secret, read_secret};
+use super::credential::{Secret, read_login};
 
 const TIMEOUT_SECONDS_MAX: u64 = 900;
 
@@ -47,26 +47,14 @@ impl Endpoint {
         Ok(AllowedEndpoint {
             url: url.clone(),
             timeout: Duration::from_secs(seconds),
-            login: self.login()?,
+            login: read_login(
+                &format!("endpoint {url:?}"),
+                self.username.as_deref(),
+                self.secret.as_ref(),
+                self.secret_file.as_deref(),
+                self.secret_env.as_deref(),
+            )?,
         })
-    }
-
-    fn login(&self) -> Result<Option<Login>> {
-        let (secret, file, variable) = (&self.secret, &self.secret_file, &self.secret_env);
-        let what = format!("endpoint {:?}", self.url);
-        let Some(username) = &self.username else {
-            if secret.is_some() || file.is_some() || variable.is_some() {
-                return Err(Error::invalid(format!(
-                    "{what} has a secret and no username"
-                )));
-            }
-            return Ok(None);
-        };
-        let secret = read_secret(&what, secret.as_ref(), file.as_deref(), variable.as_deref())?;
-        Ok(Some(Login {
-            username: username.clone(),
-            password: secret.expose().to_owned(),
-        }))
     }
 }
 

@@ -9,6 +9,7 @@ mod bucket;
 mod credential;
 mod endpoint;
 mod function;
+mod kafka;
 mod keys;
 mod role;
 mod table;
@@ -26,6 +27,7 @@ pub(crate) use credential::read_secret;
 pub use credential::{Credential, Secret};
 pub use endpoint::Endpoint;
 pub use function::Function;
+pub use kafka::Kafka;
 pub use keys::{Aws, Delivery, Encryption, Http, Kinesis, Limits, Log, Quic, Storage, Tls, Video};
 pub use role::RoleAlias;
 pub use section::{HttpTls, LogFormat};
@@ -78,6 +80,8 @@ pub struct Config {
     pub functions: Vec<Function>,
     /// Where delivery streams may send records.
     pub endpoints: Vec<Endpoint>,
+    /// Kafka clusters that delivery streams may send records to.
+    pub kafka: Vec<Kafka>,
     /// The columns of converted records.
     pub tables: Vec<Table>,
 }
@@ -115,6 +119,7 @@ struct Layer {
     buckets: Option<Vec<Bucket>>,
     functions: Option<Vec<Function>>,
     endpoints: Option<Vec<Endpoint>>,
+    kafka: Option<Vec<Kafka>>,
     tables: Option<Vec<Table>>,
 }
 
@@ -142,6 +147,7 @@ impl Default for Config {
             buckets: Vec::new(),
             functions: Vec::new(),
             endpoints: Vec::new(),
+            kafka: Vec::new(),
             tables: Vec::new(),
         }
     }
@@ -219,6 +225,8 @@ impl Config {
         text.push('\n');
         text.push_str(endpoint::DOCUMENTATION);
         text.push('\n');
+        text.push_str(kafka::DOCUMENTATION);
+        text.push('\n');
         text.push_str(table::DOCUMENTATION);
         text
     }
@@ -289,6 +297,7 @@ impl Config {
             buckets: layer.buckets.unwrap_or_default(),
             functions: layer.functions.unwrap_or_default(),
             endpoints: layer.endpoints.unwrap_or_default(),
+            kafka: layer.kafka.unwrap_or_default(),
             tables: layer.tables.unwrap_or_default(),
         };
         config.check()?;
@@ -379,6 +388,7 @@ impl Layer {
             buckets: self.buckets.or(lower.buckets),
             functions: self.functions.or(lower.functions),
             endpoints: self.endpoints.or(lower.endpoints),
+            kafka: self.kafka.or(lower.kafka),
             tables: self.tables.or(lower.tables),
         }
     }

@@ -44,6 +44,11 @@ fn documented_values_are_the_defaults() {
     assert_eq!(config.buckets.remove(0).name, "lake");
     assert_eq!(config.endpoints.remove(0).timeout_seconds, 180);
     assert_eq!(config.functions.remove(0).timeout_seconds, 60);
+    let kafka = config.kafka.remove(0);
+    assert_eq!(
+        (kafka.timeout_seconds, kafka.message_bytes_max),
+        (60, 1_000_000)
+    );
     config.tables.remove(0).settings().unwrap();
     assert_eq!(config, Config::default());
     let commented = Layer::from_toml(&Config::documented_toml()).unwrap();
@@ -170,5 +175,34 @@ fn the_password_of_an_endpoint_comes_with_a_name_and_is_not_shown() {
             error.message().contains("endpoint \"https://a\""),
             "{error:?}"
         );
+    }
+}
+
+#[test]
+fn a_kafka_cluster_has_bounds_and_a_password_that_is_not_shown() {
+    let cluster = |more: &str| {
+        let text = format!("[[kafka]]\nname = 'events'\nbrokers = ['a:9092']\n{more}");
+        let config = Config::resolve(Layer::from_toml(&text).unwrap()).unwrap();
+        assert!(!format!("{config:?}").contains("hidden"));
+        config.kafka[0].settings()
+    };
+    assert_eq!(cluster("").unwrap().login, None);
+    let login = cluster("username = 'me'\nsecret = 'hidden'").unwrap().login;
+    assert_eq!(login.unwrap().password, "hidden");
+    for (more, message) in [
+        (
+            "timeout_seconds = 901",
+            "timeout_seconds of Kafka cluster \"events\" is 901; allowed are 1 to 900",
+        ),
+        (
+            "message_bytes_max = 999",
+            "message_bytes_max of Kafka cluster \"events\" is 999; allowed are 1000 to 16777216",
+        ),
+        (
+            "secret = 'hidden'",
+            "Kafka cluster \"events\" has a secret and no username",
+        ),
+    ] {
+        assert_eq!(cluster(more).unwrap_err().message(), message);
     }
 }

@@ -135,13 +135,17 @@ fn put(
 /// is the one of these settings.
 type Destination = (&'static str, fn(&DeliverySettings) -> bool);
 
-const DESTINATIONS: [Destination; 3] = [
+const DESTINATIONS: [Destination; 4] = [
     ("s3", |of| of.receiver.is_none()),
     ("http_endpoint", |of| {
         matches!(of.receiver, Some(Receiver::Http(_)))
     }),
     ("amazon_opensearch_service", |of| {
         matches!(of.receiver, Some(Receiver::OpenSearch(_)))
+    }),
+    // Firehose has none.
+    ("kafka", |of| {
+        matches!(of.receiver, Some(Receiver::Kafka(_)))
     }),
 ];
 

@@ -1,21 +1,24 @@
 //! Receivers that take records in requests, instead of objects: HTTP endpoints as those that Firehose delivers to,
-//! and search clusters.
+//! search clusters, and topics of Kafka.
 //!
 //! # Shape
 //! A request is to a receiver what an object is to a bucket: a part of a batch whose records are framed in a
 //! file of the spool ([`frames`](super::frames)), with its id in the intent. It is sent ([`sending`]) until it is
 //! taken, refused for good, or was repeated for as long as the settings say; then its records become an error
-//! object. What a body looks like, and which answer takes what of it, is all that [`http`] and [`opensearch`] know.
+//! object. What a body looks like, and which answer takes what of it, is all that [`http`] and [`opensearch`] know; what
+//! goes to Kafka has no body, and [`kafka`] speaks for itself.
 //!
 //! # Invariants
 //! - A request has the same id and the same records whenever it is sent. An endpoint that took it and whose
 //!   answer was lost gets it again, and knows it by its id: it is delivered at least once. A cluster knows each
-//!   document by an id that follows from the request's: sent again, a document replaces itself.
+//!   document by an id that follows from the request's: sent again, a document replaces itself. A topic has a mark of
+//!   what was committed, and nothing of that is sent again.
 //! - Once records are given up their error object is durable in the spool before it is written anywhere, and the
 //!   request is not sent any more.
 //! - A delivery stream reaches only what the operator allowed.
 
 mod http;
+mod kafka;
 mod opensearch;
 mod receiver;
 mod refusal;
@@ -31,9 +34,11 @@ use afflux_types::{Error, Result};
 use reqwest::{Client, RequestBuilder, Url};
 
 pub use http::{ContentEncoding, EndpointSettings};
+pub use kafka::{KafkaCluster, KafkaClusters, KafkaSettings, MessageKey};
 pub use opensearch::ClusterSettings;
 pub use receiver::Receiver;
 
+pub(crate) use kafka::Producer;
 pub(crate) use receiver::within;
 #[cfg(test)]
 pub(crate) use refusal::Refusal;
@@ -138,19 +143,21 @@ impl Endpoints {
         body: Vec<u8>,
         records: usize,
     ) -> Result<Outcome> {
-        let (url, allowed) = self.find(request.receiver.url())?;
         Ok(match &request.receiver {
             Receiver::Http(endpoint) => {
+                let (url, allowed) = self.find(&endpoint.url)?;
                 let mut sending = allowed.post(url).body(body);
                 for (name, value) in http::headers(request, endpoint, source) {
                     sending = sending.header(name, value);
                 }
                 http::send(sending, &request.id).await
             }
-            Receiver::OpenSearch(_) => {
+            Receiver::OpenSearch(cluster) => {
+                let (url, allowed) = self.find(&cluster.url)?;
                 let sending = allowed.post(opensearch::bulk(url)).body(body);
                 opensearch::send(sending, records).await
             }
+            Receiver::Kafka(_) => return Err(Error::internal("send messages by HTTP")),
         })
     }
 }

@@ -98,7 +98,7 @@ impl Request {
         let (mut good, mut given_up) = (Vec::new(), Vec::new());
         for record in records(frames) {
             let checked = match &self.receiver {
-                Receiver::Http(_) => Ok(()),
+                Receiver::Http(_) | Receiver::Kafka(_) => Ok(()),
                 Receiver::OpenSearch(_) => opensearch::check(&record),
             };
             match checked {
@@ -118,6 +118,7 @@ impl Request {
         match &self.receiver {
             Receiver::Http(endpoint) => http::body(self, endpoint, records),
             Receiver::OpenSearch(cluster) => Ok(opensearch::body(self, cluster, records)),
+            Receiver::Kafka(_) => Err(std::io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -127,7 +128,7 @@ impl Request {
         let ordinals: Vec<usize> = given_up.iter().map(|one| one.ordinal).collect();
         for (framed, one) in pick(frames, &ordinals).iter().zip(given_up) {
             let failed = Failed {
-                record: record(framed.arrival, framed.data.clone()),
+                record: record(framed.arrival, self.receiver.payload(&framed.data)),
                 output: self.receiver.error_output(),
                 code: one.refusal.code.clone(),
                 message: one.refusal.message.clone(),
@@ -142,7 +143,7 @@ impl Request {
 
     fn document(&self, record: &Framed) -> Option<Document> {
         match &self.receiver {
-            Receiver::Http(_) => None,
+            Receiver::Http(_) | Receiver::Kafka(_) => None,
             Receiver::OpenSearch(cluster) => Some(opensearch::document(self, cluster, record)),
         }
     }

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::kafka::{BatchId, KafkaSettings, Producer, Transaction};
+use super::receiver::Receiver;
 use super::refusal::{Outcome, Refusal};
 use super::request::{GivenUp, Request, pick};
 use super::{Endpoints, Waits};
@@ -16,17 +18,18 @@ use crate::delivery::publish::read;
 use crate::delivery::room::{Reserved, Room};
 use crate::delivery::spool::{Intent, Planned, Spool};
 use crate::delivery::status::Status;
-use crate::follow::wait;
+use crate::follow::{stopped, wait};
 
-/// Requests that are sent at a time.
-const REQUESTS: usize = 2;
 /// A request in memory is so many times as large as its records: they, their body, and its compressed form.
 const COPIES: u64 = 3;
+/// So long a delivery stream that is to stop waits for a connection to Kafka, to deliver what it has taken.
+const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// Sends the requests of a delivery stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {
     pub(crate) endpoints: Endpoints,
+    pub(crate) kafka: Producer,
     /// The ARN of the delivery stream.
     pub(crate) source: String,
     pub(crate) room: Room,
@@ -41,6 +44,9 @@ struct Job {
     spool: Spool,
     object: Arc<Planned>,
     request: Arc<Request>,
+    batch: BatchId,
+    /// Its place in the batch's intent.
+    index: usize,
 }
 
 /// Records that are sent together.
@@ -74,11 +80,12 @@ impl Sender {
         let requests = intent.objects.iter().cloned().enumerate();
         let requests = requests
             .filter_map(|(index, mut object)| Some((index, object.request.take()?, object)));
-        let mut requests = requests.collect::<Vec<_>>().into_iter();
+        let mut requests = requests.collect::<Vec<_>>().into_iter().peekable();
+        let batch = BatchId::of(&intent);
         let mut sending = JoinSet::new();
         loop {
-            while sending.len() < REQUESTS
-                && let Some((index, request, object)) = requests.next()
+            while let Some((index, request, object)) =
+                requests.next_if(|(_, request, _)| sending.len() < request.receiver.at_once())
             {
                 let form = (request.compression, request.object_id);
                 let sender = self.clone();
@@ -86,6 +93,8 @@ impl Sender {
                     spool: spool.clone(),
                     object: Arc::new(object),
                     request: Arc::new(request),
+                    batch,
+                    index,
                 };
                 sending.spawn(async move {
                     let given_up = sender.deliver(&job).await?;
@@ -136,14 +145,15 @@ impl Sender {
         let ((ordinals, given_up, body), room) = self
             .with_records(job, |request, frames| {
                 let (ordinals, given_up) = request.sort(frames.clone());
-                let body = request.body(&pick(frames, &ordinals));
+                let has_body = !matches!(request.receiver, Receiver::Kafka(_));
+                let body = has_body.then(|| request.body(&pick(frames, &ordinals)));
                 (ordinals, given_up, body)
             })
             .await?;
         let first = (!ordinals.is_empty()).then_some(Part {
             ordinals,
             attempts: 0,
-            body: Some((body, room)),
+            body: body.map(|body| (body, room)),
         });
         Ok((first, given_up))
     }
@@ -211,7 +221,11 @@ impl Sender {
     /// Sends records once.
     async fn attempt(&self, job: &Job, mut part: Part) -> Result<(Outcome, Part)> {
         part.attempts = part.attempts.saturating_add(1);
-        let ((body, part), _room) = match part.body.take() {
+        let first_body = part.body.take();
+        if let Receiver::Kafka(settings) = &job.request.receiver {
+            return Ok((self.produce(job, settings, &part.ordinals).await?, part));
+        }
+        let ((body, part), _room) = match first_body {
             Some((body, room)) => ((body, part), room),
             None => {
                 self.with_records(job, move |request, frames| {
@@ -226,10 +240,38 @@ impl Sender {
         Ok((sent.await?, part))
     }
 
+    /// Sends records to Kafka once. Who waits for a cluster that is down has no room meanwhile.
+    async fn produce(
+        &self,
+        job: &Job,
+        settings: &KafkaSettings,
+        ordinals: &[usize],
+    ) -> Result<Outcome> {
+        let mut stop = self.stop.clone();
+        let opened = tokio::select! {
+            opened = self.kafka.open(settings) => opened?,
+            () = async { stopped(&mut stop).await; tokio::time::sleep(STOP_WAIT).await } => {
+                return Err(Error::unavailable("the delivery stream is stopping"));
+            }
+        };
+        if let Some(refusal) = opened {
+            return Ok(Outcome::Refused(refusal));
+        }
+        let (frames, _room) = self.with_records(job, |_, frames| frames).await?;
+        let transaction = Transaction {
+            settings: settings.clone(),
+            batch: job.batch,
+            object: job.index,
+            frames,
+            ordinals: ordinals.to_vec(),
+        };
+        self.kafka.deliver(transaction).await
+    }
+
     /// Tells of records that were not taken, of which this is the first.
     fn report(&self, request: &Request, first: &GivenUp, records: usize) -> Error {
-        let (url, Refusal { code, message, .. }) = (request.receiver.url(), &*first.refusal);
-        let error = Error::unavailable(format!("{url}: {code}: {message}"));
+        let (receiver, Refusal { code, message, .. }) = (&request.receiver, &*first.refusal);
+        let error = Error::unavailable(format!("{receiver}: {code}: {message}"));
         self.status.failed(&error);
         tracing::warn!(
             source = %self.source, request = %request.id, attempts = first.attempts, records,
@@ -296,10 +338,11 @@ mod tests {
     use afflux_types::ServerTime;
 
     use super::*;
-    use crate::delivery::endpoint::{AllowedEndpoint, EndpointSettings, Receiver};
+    use crate::delivery::endpoint::{AllowedEndpoint, EndpointSettings, KafkaClusters};
     use crate::delivery::frames::frame;
     use crate::delivery::settings::Place;
     use crate::delivery::spool::Holding;
+    use crate::delivery::state::{DeliveryTotals, Places};
     use crate::fs::sim::SimFs;
 
     const DATA: &str = "/data";
@@ -312,12 +355,14 @@ mod tests {
             timeout: Duration::from_secs(10),
             login: None,
         };
+        let clock = Clock::manual(ServerTime::from_millis(0));
         Sender {
             endpoints: Endpoints::new(&[allowed]).unwrap(),
+            kafka: Producer::new(1, KafkaClusters::default(), clock.clone()),
             source: "arn".into(),
             // So little that what has it lets nothing else be read.
             room: Room::new(1),
-            clock: Clock::manual(ServerTime::from_millis(0)),
+            clock,
             status: Arc::default(),
             stop: watch::channel(false).1,
         }
@@ -343,10 +388,19 @@ mod tests {
             encoding: None,
             request: None,
         };
+        let intent = Intent {
+            batch: 1,
+            places: Places::default(),
+            totals: DeliveryTotals::default(),
+            newest_arrival: 0,
+            objects: Vec::new(),
+        };
         let job = Job {
             spool,
             object: Arc::new(object),
             request: Arc::new(request),
+            batch: BatchId::of(&intent),
+            index: 0,
         };
         let (sender, before) = (sender(), fs.operations());
         let (first, given_up) = sender.first(&job).await.unwrap();
