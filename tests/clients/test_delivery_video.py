@@ -1,20 +1,21 @@
 """Delivery streams while cameras run: the playlists of hours and their objects, as ffmpeg plays them."""
 
 import contextlib
-import json
 import subprocess
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from support.expect import eventually
-from support.film import AAC, FFMPEG, FRAGMENTED, ffmpeg, filming, frames, h264
+from support.film import AAC, FFMPEG, FRAGMENTED, MATROSKA, ffmpeg, film, filming, frames, h264
+from support.lake import delivered
+from support.producer import START, PutMedia, bring
 from support.server import ACCESS_KEY, PATIENCE_SECONDS, SECRET, Server
 
 SECONDS = 20
 # Pictures in a second; a fragment has as many.
 RATE = 25
+CODECS = f"{h264(RATE)} {AAC}"
 
 
 @pytest.fixture
@@ -49,9 +50,9 @@ secret = "{SECRET}"
 @contextlib.contextmanager
 def camera(server, name, file):
     """A camera that sends what it films and keeps it in a file; it ends in time, whatever the server does."""
-    film = filming(f"{h264(RATE)} {AAC}", FRAGMENTED, SECONDS, RATE, "-re")
+    making = filming(CODECS, FRAGMENTED, SECONDS, RATE, "-re")
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(subprocess.Popen([*FFMPEG, *film], stdout=subprocess.PIPE))
+        source = stack.enter_context(subprocess.Popen([*FFMPEG, *making], stdout=subprocess.PIPE))
         command = ["tee", str(file)]
         tee = stack.enter_context(subprocess.Popen(command, stdin=source.stdout, stdout=subprocess.PIPE))
         source.stdout.close()
@@ -62,17 +63,6 @@ def camera(server, name, file):
             stack.callback(process.kill)
         yield
         assert put.wait(SECONDS + PATIENCE_SECONDS) == 0
-
-
-def delivered(server, name, count):
-    """What is said of a delivery stream that has delivered so much, once it has."""
-
-    def enough():
-        found = json.loads(server.afflux("delivery", "describe", name, "--output", "json"))
-        assert (found["last_error"], found["failed"], found["missing"]) == (None, 0, 0), found
-        return found if found["records"] >= count else None
-
-    return eventually(enough, f"{count} of {name} are delivered")
 
 
 def pictures(playlist):
@@ -98,7 +88,7 @@ def check(found, names, address, film):
     # Alone, an object shows what it has.
     assert [shown for name in objects for shown in frames(f"{address}/{name}")] == sent
     assert (found["objects"], found["last_object"]) == (len(objects), objects[-1])
-    assert len(objects) >= 3
+    assert len(objects) >= 2
 
 
 def test_each_hour_plays_as_its_cameras_filmed_over_a_kill(server, store, tmp_path):
@@ -106,25 +96,33 @@ def test_each_hour_plays_as_its_cameras_filmed_over_a_kill(server, store, tmp_pa
     lake = tmp_path / "lake"
     lake.mkdir()
     server.afflux("stream", "create", "clicks")
-    for name, place in [("front", ["--to", lake]), ("yard", ["--bucket", "cloud"]), ("clicks", ["--to", lake])]:
+    for name in ("front", "gate", "yard", "clicks"):
         if name != "clicks":
             server.afflux("video", "create", name)
+        place = ["--bucket", "cloud"] if name == "yard" else ["--to", lake]
         prefix = ["--prefix", f"{name}/", "--interval", 2]
         server.afflux("delivery", "create", name, "--stream", name, *place, *prefix)
-    films = {name: tmp_path / f"{name}.mp4" for name in ("front", "yard")}
+    films = {name: tmp_path / f"{name}.film" for name in ("front", "gate", "yard")}
+    # The camera at the gate is an SDK's: it sends what may be lost once more.
+    gate = film(CODECS, MATROSKA, SECONDS, RATE)
+    films["gate"].write_bytes(gate)
     with contextlib.ExitStack() as stack:
-        for name, film in films.items():
-            stack.enter_context(camera(server, name, film))
+        for name in ("front", "yard"):
+            stack.enter_context(camera(server, name, films[name]))
+        connection = stack.enter_context(contextlib.closing(PutMedia(server, "gate", START)))
+        connection.send(gate[: len(gate) // 2])
         server.afflux("put", "clicks", "--key", "k", input=b"one\ntwo\n")
         for name in films:
             delivered(server, name, 6)
         server.restart()
         server.afflux("put", "clicks", "--key", "k", input=b"three\n")
+        bring(server, "gate", gate, START)
     found = {name: delivered(server, name, SECONDS) for name in films}
     delivered(server, "clicks", 3)
 
-    names = [str(path.relative_to(lake)) for path in (lake / "front").rglob("*") if path.is_file()]
-    check(found["front"], names, lake, films["front"])
+    for place in ("front", "gate"):
+        names = [str(path.relative_to(lake)) for path in (lake / place).rglob("*") if path.is_file()]
+        check(found[place], names, lake, films[place])
     names = [each["Key"] for each in s3.list_objects_v2(Bucket="cloud")["Contents"]]
     for name in names:
         # So that ffmpeg, which signs nothing, may read it.

@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from support.film import AAC, FRAGMENTED, MATROSKA, ffmpeg, film, filming, probe
+from support.lake import delivered, serving
 from support.producer import START, bring, seconds, sending, stored, tagged
 from support.server import ACCESS_KEY, SECRET, Server, output
 from support.sessions import dash, live, on_demand, span
@@ -163,6 +164,24 @@ def test_hls_js_plays_a_film_to_its_end(player, container):
     seen = node("players.mjs", "hls", session(player, container), 0)
     assert abs(seen["duration"] - 2 * SECONDS) < 0.2
     assert seen["frames"] >= 2 * SECONDS * 30 * 0.98
+
+
+def test_hls_js_plays_the_hour_of_a_delivery_to_its_end(player, tmp_path):
+    player.afflux("video", "create", "hour")
+    player.afflux("delivery", "create", "hour", "--stream", "hour", "--to", tmp_path, "--interval", 1)
+    length = 4
+    sent = recording(FRAGMENTED, length)
+    # The second part follows the first, the third comes behind a gap; each is an object.
+    for part, start in enumerate([START, START + seconds(length), START + GAP]):
+        player.afflux("video", "put", "hour", "-", "--start", start.timestamp(), input=sent)
+        delivered(player, "hour", (part + 1) * length)
+    playlists = sorted(tmp_path.rglob("*.m3u8"))
+    # The test may run over the end of an hour.
+    assert 1 <= len(playlists) <= 2 and len(list(tmp_path.rglob("*.mp4"))) >= 3
+    with serving(tmp_path) as address:
+        seen = [node("players.mjs", "hls", f"{address}/{each.relative_to(tmp_path)}", 0) for each in playlists]
+    assert abs(sum(each["duration"] for each in seen) - 3 * length) < 0.4
+    assert sum(each["frames"] for each in seen) >= 3 * length * 30 * 0.98
 
 
 @pytest.mark.parametrize("container", ["FRAGMENTED_MP4", "MPEG_TS"])

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::error::{Error, Result};
 use crate::fragment::StoredFragment;
-use crate::init::Init;
+use crate::init::{Init, TrackKind};
 use crate::layout;
 
 /// Moves a track's times.
@@ -31,7 +31,7 @@ pub fn init_segment(init: &Init) -> Bytes {
 /// The bytes of a fragment for a player, in pieces.
 ///
 /// Each track's `moof` gets the next number from `sequence` on, so the number for the fragment
-/// after this one is `sequence` plus its count of tracks. Numbers wrap.
+/// after this one is `sequence` plus its count of tracks. Numbers wrap. Sound comes before pictures.
 ///
 /// # Errors
 /// If a shift moves a track before zero or past what an MP4 can say.
@@ -42,7 +42,11 @@ pub fn fragment_bytes(
 ) -> Result<Vec<Bytes>> {
     let mut pieces = Vec::with_capacity(fragment.meta().tracks.len() * 2);
     let mut sequence = sequence;
-    for track in fragment.tracks() {
+    let mut tracks: Vec<_> = fragment.tracks().collect();
+    // Behind a gap sound begins before the sound that was there ends, which is longer than its pictures. Chromium
+    // then begins anew, and throws away pictures that it has of that time.
+    tracks.sort_by_key(|track| track.meta().kind == TrackKind::Video);
+    for track in tracks {
         let meta = track.meta();
         let ticks = shifts.iter().find(|shift| shift.track_id == meta.track_id);
         let ticks = ticks.map_or(0, |shift| shift.ticks);
