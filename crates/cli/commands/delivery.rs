@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use afflux_client::Client;
 use afflux_deliver::{
     ClusterSettings, DeliverySettings, DeliverySource, ObjectSettings, Place, Receiver, Start,
+    TableSettings,
 };
 use afflux_transform::{Conversion, IndexSettings, ParquetCompression, Processor, Rotation};
 use afflux_types::{DeliveryName, ServerTime};
@@ -70,9 +71,14 @@ async fn create(args: DeliveryCreate) -> Result<ExitCode> {
     client.create_delivery(request).await?;
     let mut printer = Printer::new(args.connection.output);
     printer.result(&json!({ "created": name.as_str() }), || {
-        match &args.objects.opensearch_url {
-            Some(url) => format!("{name} delivers to {url}"),
-            None => format!("{name} delivers to {}", settings.objects.place),
+        match (&args.objects.opensearch_url, &settings.table) {
+            (Some(url), _) => format!("{name} delivers to {url}"),
+            (None, Some(table)) => format!(
+                "{name} appends to table {} of catalog {}",
+                table.full_name(),
+                table.catalog
+            ),
+            (None, None) => format!("{name} delivers to {}", settings.objects.place),
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -192,6 +198,9 @@ fn apply(typed: &DeliveryObjects, settings: &mut DeliverySettings) -> Result<()>
         settings.partitioned = true;
     }
     apply_cluster(typed, settings)?;
+    if let (Some(catalog), Some(table)) = (&typed.iceberg, &typed.table) {
+        settings.table = Some(usage(TableSettings::new(catalog, table))?);
+    }
     convert(typed, settings)
 }
 

@@ -37,10 +37,11 @@ pub use archives::Archives;
 pub use delivery::{
     AllowedEndpoint, BUFFER_BYTES_DEFAULT, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN,
     BUFFER_SECONDS_DEFAULT, BUFFER_SECONDS_MAX, BucketHome, BucketReport, BucketSettings,
-    BucketState, ClusterSettings, ContentEncoding, Deliveries, DeliveryDescription,
-    DeliveryOptions, DeliverySettings, DeliverySource, DeliveryStatus, DeliveryTotals,
-    EndpointSettings, Endpoints, FunctionSettings, Functions, LastObject, Login, ObjectSettings,
-    Owner, Place, Receiver, Start, StoreSettings, Stores,
+    BucketState, CatalogLogin, CatalogSettings, Catalogs, ClusterSettings, ContentEncoding,
+    Deliveries, DeliveryDescription, DeliveryOptions, DeliverySettings, DeliverySource,
+    DeliveryStatus, DeliveryTotals, EndpointSettings, Endpoints, FunctionSettings, Functions,
+    LastObject, Login, ObjectSettings, Owner, Place, Receiver, Start, StoreSettings, Stores,
+    TableSettings,
 };
 pub use follow::Limits;
 pub use manifest::{GapReason, Totals};

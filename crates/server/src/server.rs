@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afflux_aws::arn::Place;
-use afflux_deliver::{Archives, Deliveries, DeliveryOptions, Endpoints, Functions, Owner, Stores};
+use afflux_deliver::{
+    Archives, Catalogs, Deliveries, DeliveryOptions, Endpoints, Functions, Owner, Stores,
+};
 use afflux_engine::{Engine, EngineOptions, Keyring, VolumeOptions};
 
 use afflux_types::{Clock, Error, Result};
@@ -19,7 +21,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::auth::{self, Access};
 use crate::aws::{self, Api, Services};
-use crate::config::{Bucket, Config, Endpoint, Function};
+use crate::config::{Bucket, Catalog, Config, Endpoint, Function};
 use crate::listen::transport::{self, Transports};
 use crate::listen::{http, quic};
 use crate::metrics::{ArchiveSample, Metrics, Sample};
@@ -302,11 +304,14 @@ async fn open_deliveries(config: &Config, engine: &Engine, clock: &Clock) -> Res
     let functions = functions.collect::<Result<Vec<_>>>()?;
     let endpoints = config.endpoints.iter().map(Endpoint::settings);
     let endpoints = endpoints.collect::<Result<Vec<_>>>()?;
+    let catalogs = config.catalogs.iter().map(Catalog::settings);
+    let catalogs = catalogs.collect::<Result<Vec<_>>>()?;
     let options = DeliveryOptions {
         directory: config.data_dir.clone(),
         stores: Stores::new(&buckets)?,
         functions: Functions::new(&functions)?,
         endpoints: Endpoints::new(&endpoints)?,
+        catalogs: Catalogs::new(&catalogs)?,
         owner: Owner {
             partition: Place::default().partition,
             region: config.aws.region.clone(),

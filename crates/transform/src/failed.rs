@@ -64,6 +64,8 @@ pub enum ErrorOutput {
     HttpEndpoint,
     /// An `OpenSearch` or Elasticsearch cluster did not take the record.
     OpenSearch,
+    /// A record does not fit the schema of an Iceberg table.
+    Iceberg,
 }
 
 impl ErrorOutput {
@@ -76,6 +78,7 @@ impl ErrorOutput {
             Self::FormatConversion => "format-conversion-failed",
             Self::HttpEndpoint => "http-endpoint-failed",
             Self::OpenSearch => "AmazonOpenSearchService-failed",
+            Self::Iceberg => "iceberg-failed",
         }
     }
 }

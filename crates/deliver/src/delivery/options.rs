@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::endpoint::Endpoints;
 use super::functions::Functions;
 use super::stores::Stores;
+use super::tables::Catalogs;
 use super::transformer::Owner;
 
 /// What the deliveries of a server share.
@@ -18,6 +19,8 @@ pub struct DeliveryOptions {
     pub functions: Functions,
     /// The endpoints that may be sent to.
     pub endpoints: Endpoints,
+    /// The catalogs whose tables may be appended to.
+    pub catalogs: Catalogs,
     /// Whose the delivery streams are, which functions are told.
     pub owner: Owner,
     /// Bytes in memory over all delivery streams: one half is for records that wait, the other for objects and
@@ -34,6 +37,7 @@ impl DeliveryOptions {
             stores: Stores::default(),
             functions: Functions::default(),
             endpoints: Endpoints::default(),
+            catalogs: Catalogs::default(),
             owner: Owner::default(),
             memory_bytes: 256 << 20,
         }

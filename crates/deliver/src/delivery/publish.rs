@@ -155,7 +155,11 @@ pub(super) fn read(spool: &Spool, object: &Planned) -> fault::Result<Vec<u8>> {
 }
 
 /// Writes an object into a bucket, unless it is there; a playlist in any case.
-async fn upload(store: &Store, object: &Planned, bytes: Vec<u8>) -> Result<()> {
+pub(super) async fn upload(
+    store: &Store,
+    object: &Planned,
+    bytes: impl Into<PutPayload>,
+) -> Result<()> {
     let key = Key::parse(&object.key).map_err(|error| {
         Error::invalid(format!("{:?} cannot be the name of an object", object.key))
             .with_source(error)
@@ -164,7 +168,7 @@ async fn upload(store: &Store, object: &Planned, bytes: Vec<u8>) -> Result<()> {
         let place = &object.place;
         Error::unavailable(format!("write {:?} to {place}", object.key)).with_source(error)
     };
-    let payload = PutPayload::from(bytes);
+    let payload = bytes.into();
     let encoding = object.encoding.iter();
     let encoding = encoding.map(|encoding| {
         (

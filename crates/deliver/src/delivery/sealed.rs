@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use afflux_transform::{
-    Compression, Converter, ErrorOutput, Failed, Misfit, PartitionKeys, Schema, failed_line,
+    Compression, Converted, Converter, ErrorOutput, Failed, Misfit, PartitionKeys, Schema,
+    failed_line,
 };
 use afflux_types::ServerTime;
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use super::forms::{Facts, Form, Forms};
 use super::frames::{Frames, record};
 use super::spool::{Holding, Intent, Planned, Spool};
 use super::state::{DeliveryTotals, Places};
+use super::tables::{Append, Layout, NewFile};
 use super::video::Reel;
 use crate::fault::Result;
 
@@ -33,8 +35,14 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    /// Writes the objects and then the intent, all durable; records that are not converted fail at `now`.
-    pub(crate) fn write(self, now: ServerTime) -> Result<Intent> {
+    /// Whether records came out of the processors.
+    pub(crate) fn has_output(&self) -> bool {
+        self.batch.has_output()
+    }
+
+    /// Writes the objects and then the intent, all durable; records that are not converted fail at `now`. What goes to
+    /// a table is laid out as that is.
+    pub(crate) fn write(self, now: ServerTime, layout: Option<&Layout>) -> Result<Intent> {
         let Self {
             forms,
             spool,
@@ -51,15 +59,23 @@ impl Sealed {
             newest,
             totals,
             objects: Vec::new(),
+            files: Vec::new(),
         };
         for (group, part) in batch.take_parts() {
-            match (&forms.converted, &group) {
-                (Some(converted), Group::Output(_)) => {
-                    let mut misfits = Misfits {
-                        batch: &mut batch,
-                        now,
-                        count: 0,
-                    };
+            let mut misfits = Misfits {
+                batch: &mut batch,
+                now,
+                output: match layout {
+                    Some(_) => ErrorOutput::Iceberg,
+                    None => ErrorOutput::FormatConversion,
+                },
+                count: 0,
+            };
+            match (&group, layout, &forms.converted) {
+                (Group::Output(_), Some(layout), _) => {
+                    writing.append(layout, part, &mut misfits)?
+                }
+                (Group::Output(_), None, Some(converted)) => {
                     writing.convert(converted, part, &mut misfits)?;
                 }
                 _ => writing.write(&group, part)?,
@@ -74,6 +90,7 @@ impl Sealed {
         if let Some(reel) = reels.last() {
             spool.write_reel(batch.number, reel)?;
         }
+        let append = layout.and_then(|layout| writing.appended(layout));
         let Writing {
             totals, objects, ..
         } = writing;
@@ -84,6 +101,7 @@ impl Sealed {
             totals,
             newest_arrival: newest.as_millis(),
             objects,
+            append,
         };
         spool.commit(&intent)?;
         Ok(intent)
@@ -98,6 +116,8 @@ struct Writing<'a> {
     newest: ServerTime,
     totals: DeliveryTotals,
     objects: Vec<Planned>,
+    /// Those of them that become part of a table.
+    files: Vec<NewFile>,
 }
 
 impl Writing<'_> {
@@ -147,27 +167,87 @@ impl Writing<'_> {
         };
         let mut unique = self.forms.unique(self.batch, part.index());
         let key = self.forms.key(form, facts, &mut unique)?;
-        let (uncompressed_bytes, spool) = (part.bytes, self.spool);
-        let mut rows = 0;
-        let written = part.make(spool, self.batch, |from, output| {
-            let (mut frames, mut converter) = (Frames::new(from), Converter::new(schema, output)?);
+        let uncompressed_bytes = part.bytes;
+        if let Some((written, _)) = self.write_parquet(schema, part, misfits)? {
+            let named = (Holding::Records, key);
+            self.add(form, named, uncompressed_bytes, written, None);
+        }
+        Ok(())
+    }
+
+    /// Writes the file of a table that the records of a part are converted to, unless none of them can be.
+    fn append(&mut self, layout: &Layout, part: Part, misfits: &mut Misfits<'_>) -> Result<()> {
+        let name = self.forms.file_name(self.batch, part.index());
+        let uncompressed_bytes = part.bytes;
+        let Some((written, converted)) = self.write_parquet(&layout.schema, part, misfits)? else {
+            return Ok(());
+        };
+        let (file, bytes) = written;
+        self.totals = self.totals.plus(DeliveryTotals {
+            objects: 1,
+            rows: converted.rows,
+            bytes,
+            uncompressed_bytes,
+            ..DeliveryTotals::default()
+        });
+        let key = format!("{}/{name}", layout.prefix);
+        self.objects.push(Planned {
+            file,
+            ..Planned::plain(layout.place.clone(), key, bytes)
+        });
+        self.files.push(NewFile {
+            location: format!("{}/{name}", layout.location),
+            bytes,
+            rows: converted.rows,
+            columns: converted.columns(),
+            offsets: converted.offsets(),
+        });
+        Ok(())
+    }
+
+    /// What is to become part of a table, if anything is; it is counted.
+    fn appended(&mut self, layout: &Layout) -> Option<Append> {
+        let files = std::mem::take(&mut self.files);
+        if files.is_empty() {
+            return None;
+        }
+        self.totals.commits += 1;
+        Some(Append {
+            table: layout.table.clone(),
+            uuid: layout.uuid.clone(),
+            files,
+        })
+    }
+
+    /// Writes a part as a Parquet file, unless it would have no rows.
+    fn write_parquet(
+        &mut self,
+        schema: &Schema,
+        part: Part,
+        misfits: &mut Misfits<'_>,
+    ) -> Result<Option<((String, u64), Converted)>> {
+        let spool = self.spool;
+        let mut converted = None;
+        let written = part.make(spool, self.batch, |from, mut output| {
+            let mut converter = Converter::new(schema, &mut output)?;
+            let mut frames = Frames::new(from);
             while let Some((arrival, data)) = frames.next()? {
                 if let Err(misfit) = converter.push(data)? {
                     let pushed = misfits.push(spool, arrival, data, misfit);
                     pushed.map_err(io::Error::other)?;
                 }
             }
-            let (output, converted) = converter.finish()?;
-            rows = converted;
+            converted = Some(converter.finish()?);
             Ok(output)
         })?;
         self.totals.failed = self.totals.failed.saturating_add(misfits.count);
-        if rows == 0 {
-            return spool.remove(&written.0);
+        match converted.filter(|converted| converted.rows > 0) {
+            Some(converted) => Ok(Some((written, converted))),
+            None => {
+                spool.remove(&written.0)?;
+                Ok(None)
+            }
         }
-        let named = (Holding::Records, key);
-        self.add(form, named, uncompressed_bytes, written, None);
-        Ok(())
     }
 
     fn add(
@@ -219,6 +299,7 @@ impl Writing<'_> {
 struct Misfits<'a> {
     batch: &'a mut Batch,
     now: ServerTime,
+    output: ErrorOutput,
     count: u64,
 }
 
@@ -232,7 +313,7 @@ impl Misfits<'_> {
     ) -> Result<()> {
         let failed = Failed {
             record: record(arrival, Bytes::copy_from_slice(data)),
-            output: ErrorOutput::FormatConversion,
+            output: self.output,
             code: misfit.code.into(),
             message: misfit.message,
             attempts: 1,

@@ -6,6 +6,7 @@
 #[macro_use]
 mod section;
 mod bucket;
+mod catalog;
 mod credential;
 mod endpoint;
 mod function;
@@ -22,6 +23,7 @@ use afflux_types::{Error, Result};
 use serde::Deserialize;
 
 pub use bucket::Bucket;
+pub use catalog::Catalog;
 pub(crate) use credential::read_secret;
 pub use credential::{Credential, Secret};
 pub use endpoint::Endpoint;
@@ -80,6 +82,8 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// The columns of converted records.
     pub tables: Vec<Table>,
+    /// To whose tables delivery streams may append.
+    pub catalogs: Vec<Catalog>,
 }
 
 /// What the command line says; comes before everything else.
@@ -116,6 +120,7 @@ struct Layer {
     functions: Option<Vec<Function>>,
     endpoints: Option<Vec<Endpoint>>,
     tables: Option<Vec<Table>>,
+    catalogs: Option<Vec<Catalog>>,
 }
 
 const DATA_DIR_DEFAULT: &str = "data";
@@ -143,6 +148,7 @@ impl Default for Config {
             functions: Vec::new(),
             endpoints: Vec::new(),
             tables: Vec::new(),
+            catalogs: Vec::new(),
         }
     }
 }
@@ -220,6 +226,8 @@ impl Config {
         text.push_str(endpoint::DOCUMENTATION);
         text.push('\n');
         text.push_str(table::DOCUMENTATION);
+        text.push('\n');
+        text.push_str(catalog::DOCUMENTATION);
         text
     }
 
@@ -290,6 +298,7 @@ impl Config {
             functions: layer.functions.unwrap_or_default(),
             endpoints: layer.endpoints.unwrap_or_default(),
             tables: layer.tables.unwrap_or_default(),
+            catalogs: layer.catalogs.unwrap_or_default(),
         };
         config.check()?;
         Ok(config)
@@ -380,6 +389,7 @@ impl Layer {
             functions: self.functions.or(lower.functions),
             endpoints: self.endpoints.or(lower.endpoints),
             tables: self.tables.or(lower.tables),
+            catalogs: self.catalogs.or(lower.catalogs),
         }
     }
 }

@@ -158,8 +158,9 @@ fn put_archives(encoder: &mut DescriptorEncoder<'_>, archives: &[ArchiveSample])
 /// is the one of these settings.
 type Destination = (&'static str, fn(&DeliverySettings) -> bool);
 
-const DESTINATIONS: [Destination; 3] = [
-    ("s3", |of| of.receiver.is_none()),
+const DESTINATIONS: [Destination; 4] = [
+    ("s3", |of| of.receiver.is_none() && of.table.is_none()),
+    ("iceberg", |of| of.table.is_some()),
     ("http_endpoint", |of| {
         matches!(of.receiver, Some(Receiver::Http(_)))
     }),
@@ -234,6 +235,28 @@ fn put_deliveries(encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::
     for (name, help, count) in counters {
         let metric = |status: &DeliveryStatus| ConstCounter::new(count(status));
         put_each(encoder, (name, help), deliveries, |_| true, metric)?;
+    }
+    let rows: [(&str, &str, Count); 3] = [
+        (
+            "delivery_to_iceberg_successful_rows",
+            "Rows that are part of a table",
+            |of| of.totals.rows,
+        ),
+        (
+            "delivery_to_iceberg_failed_rows",
+            "Records that are in objects of the error prefix",
+            |of| of.totals.failed,
+        ),
+        (
+            "delivery_to_iceberg_success",
+            "Commits that made files part of a table",
+            |of| of.totals.commits,
+        ),
+    ];
+    for (name, help, count) in rows {
+        let metric = |status: &DeliveryStatus| ConstCounter::new(count(status));
+        let is_to = |of: &DeliverySettings| of.table.is_some();
+        put_each(encoder, (name, help), deliveries, is_to, metric)?;
     }
     let failing = |status: &DeliveryStatus| ConstGauge::new(i64::from(status.last_error.is_some()));
     let help = "Whether the delivery cannot go on now";

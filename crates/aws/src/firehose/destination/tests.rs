@@ -394,9 +394,9 @@ fn there_is_exactly_one_destination_and_it_is_one_that_is_served() {
             .unwrap_err()
             .to_string(),
         "InvalidArgumentException: SplunkDestinationConfiguration is not supported: this server delivers \
-         to buckets, HTTP endpoints, and clusters of OpenSearch and Elasticsearch."
+         to buckets, HTTP endpoints, clusters of OpenSearch and Elasticsearch, and Iceberg tables."
     );
-    let error = updated(&s3(""), r#""IcebergDestinationUpdate":{}"#).unwrap_err();
+    let error = updated(&s3(""), r#""SnowflakeDestinationUpdate":{}"#).unwrap_err();
     assert_eq!(error.code(), Code::InvalidArgument);
 }
 

@@ -96,9 +96,11 @@ fn run(fs: &SimFs, state: &mut State, script: &Script, memory: usize) -> Result<
         let mut slice = Slice::new(script.shard, entries.concat().into());
         while let Some(stop) = work.take_all(&mut slice, Ending::Allowed, now())? {
             match stop {
-                Stop::BatchEnds => {
-                    publish(&spool, state, work.seal().write(ServerTime::default())?)?
-                }
+                Stop::BatchEnds => publish(
+                    &spool,
+                    state,
+                    work.seal().write(ServerTime::default(), None)?,
+                )?,
                 Stop::NeedsInit(_, id) => {
                     let mut inits = [CAMERA, OTHER].map(|input| split(input).0).into_iter();
                     work.learn_init(inits.find(|init| init.id() == id).unwrap())?;
@@ -106,7 +108,11 @@ fn run(fs: &SimFs, state: &mut State, script: &Script, memory: usize) -> Result<
             }
         }
         if !work.batch().is_empty() {
-            publish(&spool, state, work.seal().write(ServerTime::default())?)?;
+            publish(
+                &spool,
+                state,
+                work.seal().write(ServerTime::default(), None)?,
+            )?;
         }
     }
     Ok(())
