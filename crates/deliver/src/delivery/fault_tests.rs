@@ -23,6 +23,7 @@ use super::room::Room;
 use super::settings::DeliverySettings;
 use super::status::{DeliveryStatus, Status};
 use super::stores::Stores;
+use super::tables::Catalogs;
 use super::transformer::Owner;
 use super::work::Plan;
 use crate::follow::tests::Memory as Stream;
@@ -88,6 +89,7 @@ impl Running {
             stores: Stores::default(),
             functions: Functions::default(),
             endpoints: Endpoints::default(),
+            catalogs: Catalogs::default(),
             owner: Owner::default(),
             memory: memory.clone(),
             room: Room::new(MEMORY),
