@@ -213,8 +213,8 @@ def test_a_commit_says_whose_it_is_and_metrics_count_it(place):
     assert table.properties[f"afflux.delivery.{delivery}"] == batch
     metrics = urllib.request.urlopen(f"http://{place.server.http}/metrics").read().decode()
     label = '{delivery_stream="counted"}'
-    assert f"afflux_delivery_to_iceberg_successful_rows_total{label} 10" in metrics
-    assert f"afflux_delivery_to_iceberg_failed_rows_total{label} 0" in metrics
+    assert f"afflux_delivery_to_iceberg_successful_row_count_total{label} 10" in metrics
+    assert f"afflux_delivery_to_iceberg_failed_row_count_total{label} 0" in metrics
     commits = len(table.snapshots())
     assert f"afflux_delivery_to_iceberg_success_total{label} {commits}" in metrics
     assert f"afflux_delivery_to_s3_records_total{label}" not in metrics

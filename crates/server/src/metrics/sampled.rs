@@ -187,6 +187,9 @@ fn put_buckets(encoder: &mut DescriptorEncoder<'_>, buckets: &[BucketReport]) ->
     Ok(())
 }
 
+/// A figure of a delivery stream.
+type Count = fn(&DeliveryStatus) -> u64;
+
 /// Under the names that Firehose's metrics have, as far as there are such.
 fn put_deliveries(encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
     let Sample {
@@ -194,7 +197,6 @@ fn put_deliveries(encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::
         buckets,
         ..
     } = sample;
-    type Count = fn(&DeliveryStatus) -> u64;
     let freshness = |status: &DeliveryStatus| {
         ConstGauge::new(Duration::from_millis(status.millis_behind).as_secs_f64())
     };
@@ -236,28 +238,7 @@ fn put_deliveries(encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::
         let metric = |status: &DeliveryStatus| ConstCounter::new(count(status));
         put_each(encoder, (name, help), deliveries, |_| true, metric)?;
     }
-    let rows: [(&str, &str, Count); 3] = [
-        (
-            "delivery_to_iceberg_successful_rows",
-            "Rows that are part of a table",
-            |of| of.totals.rows,
-        ),
-        (
-            "delivery_to_iceberg_failed_rows",
-            "Records that are in objects of the error prefix",
-            |of| of.totals.failed,
-        ),
-        (
-            "delivery_to_iceberg_success",
-            "Commits that made files part of a table",
-            |of| of.totals.commits,
-        ),
-    ];
-    for (name, help, count) in rows {
-        let metric = |status: &DeliveryStatus| ConstCounter::new(count(status));
-        let is_to = |of: &DeliverySettings| of.table.is_some();
-        put_each(encoder, (name, help), deliveries, is_to, metric)?;
-    }
+    put_tables(encoder, deliveries)?;
     let failing = |status: &DeliveryStatus| ConstGauge::new(i64::from(status.last_error.is_some()));
     let help = "Whether the delivery cannot go on now";
     put_each(
@@ -268,6 +249,35 @@ fn put_deliveries(encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::
         failing,
     )?;
     put_buckets(encoder, buckets)
+}
+
+/// What only tables have.
+fn put_tables(
+    encoder: &mut DescriptorEncoder<'_>,
+    deliveries: &[DeliveryDescription],
+) -> fmt::Result {
+    let counters: [(&str, &str, Count); 3] = [
+        (
+            "successful_row_count",
+            "Rows that are part of a table",
+            |of| of.totals.rows,
+        ),
+        (
+            "failed_row_count",
+            "Records that are in objects of the error prefix",
+            |of| of.totals.failed,
+        ),
+        ("success", "Commits that made files part of a table", |of| {
+            of.totals.commits
+        }),
+    ];
+    for (what, help, count) in counters {
+        let name = format!("delivery_to_iceberg_{what}");
+        let metric = |status: &DeliveryStatus| ConstCounter::new(count(status));
+        let is_to = |of: &DeliverySettings| of.table.is_some();
+        put_each(encoder, (&name, help), deliveries, is_to, metric)?;
+    }
+    Ok(())
 }
 
 /// A metric of each delivery stream that is meant.

@@ -26,10 +26,11 @@ pub use http_endpoint::{
     HttpEndpointDestinationConfiguration, HttpEndpointDestinationUpdate,
     HttpEndpointRequestConfiguration, SecretsManagerConfiguration,
 };
+#[expect(clippy::module_name_repetitions, reason = "the service calls it so")]
+pub use iceberg::DestinationTableConfiguration;
 pub use iceberg::{
-    CatalogConfiguration, DestinationTableConfiguration, IcebergDestinationConfiguration,
-    IcebergDestinationUpdate, PartitionField, PartitionSpec, SchemaEvolutionConfiguration,
-    TableCreationConfiguration,
+    CatalogConfiguration, IcebergDestinationConfiguration, IcebergDestinationUpdate,
+    PartitionField, PartitionSpec, SchemaEvolutionConfiguration, TableCreationConfiguration,
 };
 pub use opensearch::{
     DocumentIdOptions, OpenSearchDestinationConfiguration, OpenSearchDestinationUpdate,

@@ -101,11 +101,13 @@ fn destinations() -> BoxedStrategy<Value<'static>> {
     let s3 = documents(&ExtendedS3DestinationConfiguration::SHAPE);
     let http = documents(&HttpEndpointDestinationConfiguration::SHAPE);
     let cluster = || documents(&OpenSearchDestinationConfiguration::SHAPE);
+    let table = documents(&IcebergDestinationConfiguration::SHAPE);
     prop_oneof![
         s3.prop_map(|value| only_member(EXTENDED_S3, value)),
         http.prop_map(|value| only_member(HTTP_ENDPOINT, value)),
         cluster().prop_map(|value| only_member(OPENSEARCH, value)),
         cluster().prop_map(|value| only_member(ELASTICSEARCH, value)),
+        table.prop_map(|value| only_member(ICEBERG, value)),
     ]
     .boxed()
 }
@@ -172,6 +174,7 @@ proptest! {
             Destination::HttpEndpoint(_) => destination.with_http(decoded(&nothing)),
             Destination::OpenSearch(_) => destination.with_opensearch(decoded(&nothing)),
             Destination::Elasticsearch(_) => destination.with_elasticsearch(decoded(&nothing)),
+            Destination::Iceberg(_) => destination.with_iceberg(decoded(&nothing)),
         };
         prop_assert_eq!(changed, Ok(destination));
     }

@@ -4,12 +4,10 @@ use afflux_types::{Error, Result};
 
 use super::{Access, Append, Batch, Layout, TableSettings};
 
-#[expect(clippy::unused_async, reason = "as with the feature")]
 pub(crate) async fn open(_: &Access, _: &TableSettings) -> Result<Layout> {
     Err(absent())
 }
 
-#[expect(clippy::unused_async, reason = "as with the feature")]
 pub(crate) async fn append(_: &Access, _: Batch, _: &Append) -> Result<()> {
     Err(absent())
 }

@@ -160,10 +160,6 @@ pub(crate) struct NewFile {
 
 /// The batch that a commit is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(feature = "iceberg"),
-    expect(dead_code, reason = "nobody commits without the feature")
-)]
 pub(crate) struct Batch {
     /// The id of the delivery stream.
     pub(crate) delivery: u64,
