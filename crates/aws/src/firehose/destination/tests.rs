@@ -15,13 +15,15 @@ use crate::firehose::input::{
 };
 
 /// One of these has the form of any text that the shapes ask for.
-const TEXTS: [&str; 13] = [
+const TEXTS: [&str; 15] = [
     "arn:aws:iam::123456789012:role/service-role/r",
     "arn:aws:s3:::lake",
     "arn:aws:kms:us-east-1:123456789012:key/k",
     "arn:aws:kinesis:us-east-1:123456789012:stream/s",
     "arn:aws:secretsmanager:us-east-1:123456789012:secret:s",
     "arn:aws:es:us-east-1:123456789012:domain/abc",
+    "arn:aws:glue:us-east-1:123456789012:catalog/lake",
+    "s3://lake/",
     "https://example.com/a?b=\"c\"",
     "!{timestamp:yyyy}/\"ä\\\u{1}",
     ".json",
