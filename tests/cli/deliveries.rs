@@ -428,3 +428,25 @@ fn what_was_delivered_is_verified_without_a_server() {
         .run(&["delivery", "verify", "/nowhere"])
         .fails(1);
 }
+
+#[test]
+fn a_table_wants_a_program_that_was_built_for_it_and_a_catalog() {
+    let world = World::start();
+    let to = world.file("failed");
+    std::fs::create_dir(&to).unwrap();
+    let create = ["delivery", "create", "orders", "--to", to.to_str().unwrap()];
+    let table = ["--iceberg", "lake", "--table", "shop.orders"];
+    let refused = world.afflux.run(&[&create[..], &table].concat());
+    let says = match cfg!(feature = "iceberg") {
+        true => "catalog \"lake\" is not among the [[catalogs]]",
+        false => "this build has no Iceberg: build with --features iceberg",
+    };
+    let said = refused.fails(1);
+    assert!(said.contains(says), "{said}");
+    for typed in [
+        &["--iceberg", "lake"][..],
+        &["--iceberg", "lake", "--table", "orders"],
+    ] {
+        world.afflux.run(&[&create[..], typed].concat()).fails(2);
+    }
+}

@@ -30,7 +30,7 @@ pub(crate) enum Delivery {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'\n  afflux delivery create search --stream orders --to /srv/failed \\\n    --opensearch-url https://search.example.com:9200 --index orders --rotation day\n  afflux delivery create stream --stream orders --to /srv/failed --kafka events --topic orders\n  afflux delivery create table --stream orders --to /srv/table --size-mib 64 --parquet-schema orders.json\n  afflux delivery create door --stream front-door --to /srv/video --interval 60\n  afflux delivery create archive --stream orders --to /srv/archive --envelope --manifest"
+    after_help = "Examples:\n  afflux delivery create lake --stream orders --to /srv/lake --compression gzip\n  afflux delivery create lake --stream orders --bucket lake --interval 60 \\\n    --partition-by '{customer: .customer}' --prefix 'customer=!{partitionKeyFromQuery:customer}/' \\\n    --error-prefix 'failed/!{firehose:error-output-type}/'\n  afflux delivery create search --stream orders --to /srv/failed \\\n    --opensearch-url https://search.example.com:9200 --index orders --rotation day\n  afflux delivery create stream --stream orders --to /srv/failed --kafka events --topic orders\n  afflux delivery create table --stream orders --to /srv/table --size-mib 64 --parquet-schema orders.json\n  afflux delivery create orders --stream orders --to /srv/failed --iceberg lake --table shop.orders\n  afflux delivery create door --stream front-door --to /srv/video --interval 60\n  afflux delivery create archive --stream orders --to /srv/archive --envelope --manifest"
 )]
 pub(crate) struct DeliveryCreate {
     /// The delivery stream's name.
@@ -155,6 +155,13 @@ pub(crate) struct DeliveryObjects {
     /// What is the key of messages; the record's partition key unless said otherwise.
     #[arg(long, value_enum)]
     pub(crate) key: Option<KafkaKey>,
+    /// A catalog of the server's configuration, to whose table the records of JSON are appended; objects have what
+    /// does not fit its columns.
+    #[arg(long, value_name = "CATALOG", requires = "table")]
+    pub(crate) iceberg: Option<String>,
+    /// The table with its namespace, such as shop.orders.
+    #[arg(long, value_name = "NAMESPACE.TABLE", requires = "iceberg")]
+    pub(crate) table: Option<String>,
     /// A file with the columns of Parquet files, into which records of JSON are converted: a list such as
     /// [{"name": "id", "type": "bigint"}], with types as Hive writes them.
     #[arg(long, value_name = "FILE")]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use afflux_client::Client;
 use afflux_deliver::{
     ClusterSettings, DeliverySettings, DeliverySource, KafkaSettings, MessageKey, ObjectSettings,
-    Place, Receiver, Start, VerifiedDelivery,
+    Place, Receiver, Start, TableSettings, VerifiedDelivery,
 };
 use afflux_transform::{Conversion, IndexSettings, ParquetCompression, Processor, Rotation};
 use afflux_types::{DeliveryName, ServerTime};
@@ -73,9 +73,14 @@ async fn create(args: DeliveryCreate) -> Result<ExitCode> {
     client.create_delivery(request).await?;
     let mut printer = Printer::new(args.connection.output);
     printer.result(&json!({ "created": name.as_str() }), || {
-        match &settings.receiver {
-            Some(receiver) => format!("{name} delivers to {receiver}"),
-            None => format!("{name} delivers to {}", settings.objects.place),
+        match (&settings.receiver, &settings.table) {
+            (Some(receiver), _) => format!("{name} delivers to {receiver}"),
+            (None, Some(table)) => format!(
+                "{name} appends to table {} of catalog {}",
+                table.full_name(),
+                table.catalog
+            ),
+            (None, None) => format!("{name} delivers to {}", settings.objects.place),
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -197,6 +202,9 @@ fn apply(typed: &DeliveryObjects, settings: &mut DeliverySettings) -> Result<()>
     apply_account(typed, settings);
     apply_cluster(typed, settings)?;
     apply_kafka(typed, settings)?;
+    if let (Some(catalog), Some(table)) = (&typed.iceberg, &typed.table) {
+        settings.table = Some(usage(TableSettings::new(catalog, table))?);
+    }
     convert(typed, settings)
 }
 

@@ -22,10 +22,10 @@ mod write;
 pub use delivery::{
     AllowedEndpoint, BUFFER_BYTES_DEFAULT, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN,
     BUFFER_SECONDS_DEFAULT, BUFFER_SECONDS_MAX, BucketHome, BucketReport, BucketSettings,
-    BucketState, ClusterSettings, ContentEncoding, DeliveredRecord, Deliveries,
-    DeliveryDescription, DeliveryOptions, DeliverySettings, DeliverySource, DeliveryStatus,
-    DeliveryTotals, EndpointSettings, Endpoints, FunctionSettings, Functions, KafkaCluster,
-    KafkaClusters, KafkaSettings, LastObject, Login, MessageKey, ObjectSettings, Owner, Place,
-    Receiver, Records, Start, StoreSettings, Stores, VerifiedDelivery, VerifiedShard, records,
-    verify,
+    BucketState, CatalogLogin, CatalogSettings, Catalogs, ClusterSettings, ContentEncoding,
+    DeliveredRecord, Deliveries, DeliveryDescription, DeliveryOptions, DeliverySettings,
+    DeliverySource, DeliveryStatus, DeliveryTotals, EndpointSettings, Endpoints, FunctionSettings,
+    Functions, KafkaCluster, KafkaClusters, KafkaSettings, LastObject, Login, MessageKey,
+    ObjectSettings, Owner, Place, Receiver, Records, Start, StoreSettings, Stores, TableSettings,
+    VerifiedDelivery, VerifiedShard, records, verify,
 };

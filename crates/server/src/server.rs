@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use afflux_aws::arn::Place;
 use afflux_deliver::{
-    Deliveries, DeliveryOptions, Endpoints, Functions, KafkaClusters, Owner, Stores,
+    Catalogs, Deliveries, DeliveryOptions, Endpoints, Functions, KafkaClusters, Owner, Stores,
 };
 use afflux_engine::{Engine, EngineOptions, Keyring, VolumeOptions};
 
@@ -21,7 +21,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::auth::{self, Access};
 use crate::aws::{self, Api, Services};
-use crate::config::{Bucket, Config, Endpoint, Function, Kafka};
+use crate::config::{Bucket, Catalog, Config, Endpoint, Function, Kafka};
 use crate::listen::transport::{self, Transports};
 use crate::listen::{http, quic};
 use crate::metrics::{Metrics, Sample};
@@ -293,12 +293,15 @@ async fn open_deliveries(config: &Config, engine: &Engine, clock: &Clock) -> Res
     let endpoints = endpoints.collect::<Result<Vec<_>>>()?;
     let kafka = config.kafka.iter().map(Kafka::settings);
     let kafka = kafka.collect::<Result<Vec<_>>>()?;
+    let catalogs = config.catalogs.iter().map(Catalog::settings);
+    let catalogs = catalogs.collect::<Result<Vec<_>>>()?;
     let options = DeliveryOptions {
         directory: config.data_dir.clone(),
         stores: Stores::new(&buckets)?,
         functions: Functions::new(&functions)?,
         endpoints: Endpoints::new(&endpoints)?,
         kafka: KafkaClusters::new(&kafka)?,
+        catalogs: Catalogs::new(&catalogs)?,
         owner: Owner {
             partition: Place::default().partition,
             region: config.aws.region.clone(),

@@ -72,12 +72,12 @@ fn conversion(compression: ParquetCompression, case_insensitive: bool) -> Conver
 }
 
 fn ours(schema: &Schema, records: &[String]) -> usize {
-    let mut converter = Converter::new(schema, Vec::new()).unwrap();
+    let mut file = Vec::new();
+    let mut converter = Converter::new(schema, &mut file).unwrap();
     for record in records {
         converter.push(record.as_bytes()).unwrap().unwrap();
     }
-    let (file, rows) = converter.finish().unwrap();
-    assert_eq!(rows, RECORDS as u64);
+    assert_eq!(converter.finish().unwrap().rows, RECORDS as u64);
     file.len()
 }
 

@@ -66,6 +66,8 @@ pub enum ErrorOutput {
     OpenSearch,
     /// A topic of Kafka cannot take the record.
     Kafka,
+    /// A record does not fit the schema of an Iceberg table.
+    Iceberg,
 }
 
 impl ErrorOutput {
@@ -79,6 +81,7 @@ impl ErrorOutput {
             Self::HttpEndpoint => "http-endpoint-failed",
             Self::OpenSearch => "AmazonOpenSearchService-failed",
             Self::Kafka => "kafka-failed",
+            Self::Iceberg => "iceberg-failed",
         }
     }
 }

@@ -27,8 +27,8 @@ pub use bulk::{
     IndexSettings, Indexed, NotADocument, Rotation,
 };
 pub use convert::{
-    Column, Conversion, Converter, JsonReading, Misfit, ParquetCompression, ParquetSettings,
-    ParquetVersion, Schema,
+    Column, ColumnFacts, Conversion, Converted, Converter, JsonReading, Misfit, ParquetCompression,
+    ParquetSettings, ParquetVersion, Schema, TableField, TableType,
 };
 pub use encode::{Compression, Encoder};
 pub use failed::{ErrorOutput, Failed, failed_line};

@@ -22,7 +22,6 @@ DELIVERY = Service(
             "AmazonOpenSearchServerlessDestination",
             "SplunkDestination",
             "SnowflakeDestination",
-            "IcebergDestination",
             "MSKSource",
             "DatabaseSource",
         )
@@ -37,6 +36,8 @@ DELIVERY = Service(
         "SecretARN": f"arn:aws:secretsmanager:us-east-1:{HOME}:secret:{{}}",
         "DomainARN": f"arn:aws:es:us-east-1:{HOME}:domain/{{}}",
         "ClusterEndpoint": "https:{}",
+        "CatalogARN": f"arn:aws:glue:us-east-1:{HOME}:catalog/{{}}",
+        "WarehouseLocation": "s3://{}",
         "Url": "https://{}",
         "FileExtension": ".{}",
     },

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::destination::{
     ExtendedS3DestinationConfiguration, ExtendedS3DestinationUpdate,
     HttpEndpointDestinationConfiguration, HttpEndpointDestinationUpdate,
-    OpenSearchDestinationConfiguration, OpenSearchDestinationUpdate, S3DestinationConfiguration,
-    S3DestinationUpdate,
+    IcebergDestinationConfiguration, IcebergDestinationUpdate, OpenSearchDestinationConfiguration,
+    OpenSearchDestinationUpdate, S3DestinationConfiguration, S3DestinationUpdate,
 };
 use super::values::{
     ANY_BOOLEAN, DATA_SHAPE, DESTINATION_ID_SHAPE, DeliveryStreamType, KEY_ARN_SHAPE,
@@ -106,7 +106,7 @@ input! {
         /// Snowflake.
         snowflake: Option<Unserved> = "SnowflakeDestinationConfiguration" is Unserved::SHAPE,
         /// Iceberg tables.
-        iceberg: Option<Unserved> = "IcebergDestinationConfiguration" is Unserved::SHAPE,
+        iceberg: Option<Box<IcebergDestinationConfiguration>> = "IcebergDestinationConfiguration" is IcebergDestinationConfiguration::SHAPE,
         /// For changes of a database.
         database_source: Option<Unserved> = "DatabaseSourceConfiguration" is Unserved::SHAPE,
     }
@@ -256,6 +256,6 @@ input! {
         /// Snowflake.
         snowflake: Option<Unserved> = "SnowflakeDestinationUpdate" is Unserved::SHAPE,
         /// Iceberg tables.
-        iceberg: Option<Unserved> = "IcebergDestinationUpdate" is Unserved::SHAPE,
+        iceberg: Option<Box<IcebergDestinationUpdate>> = "IcebergDestinationUpdate" is IcebergDestinationUpdate::SHAPE,
     }
 }

@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use super::destination::{
     Described, ExtendedS3DestinationConfiguration, HttpEndpointDestinationConfiguration,
-    OpenSearchDestinationConfiguration, S3DestinationConfiguration,
+    IcebergDestinationConfiguration, OpenSearchDestinationConfiguration,
+    S3DestinationConfiguration,
 };
 use super::input::{DirectPutSourceConfiguration, Tag};
 use super::values::{
@@ -114,6 +115,8 @@ output! {
         opensearch: Option<Described<'a, OpenSearchDestinationConfiguration>> = "AmazonopensearchserviceDestinationDescription",
         /// An HTTP endpoint.
         http_endpoint: Option<Described<'a, HttpEndpointDestinationConfiguration>> = "HttpEndpointDestinationDescription",
+        /// An Iceberg table.
+        iceberg: Option<Described<'a, IcebergDestinationConfiguration>> = "IcebergDestinationDescription",
     }
 }
 

@@ -126,6 +126,41 @@ pub(super) const DOMAIN_ARN: Pattern = Pattern::new(
     },
 );
 
+/// ARNs of catalogs of tables.
+pub(super) const CATALOG_ARN: Pattern = Pattern::new(
+    r"arn:.*:glue:.*:\d{12}:catalog(?:(/[a-z0-9_-]+){1,2})?",
+    |text| {
+        let Some((rest, resource)) = text.rsplit_once(':') else {
+            return false;
+        };
+        let Some((rest, account)) = rest.rsplit_once(':') else {
+            return false;
+        };
+        let allowed =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
+        let mut parts = resource.split('/');
+        let is_catalog = parts.next() == Some("catalog");
+        let is_named = parts.clone().count() <= 2 && parts.all(|part| all(part, allowed));
+        let service = rest
+            .strip_prefix("arn:")
+            .and_then(|rest| rest.find(":glue:"));
+        is_catalog && is_named && is_account(account) && service.is_some() && !is_broken(rest)
+    },
+);
+
+/// Where the tables of a database are.
+pub(super) const WAREHOUSE: Pattern = Pattern::new("s3://.*", |text| {
+    text.strip_prefix("s3://")
+        .is_some_and(|rest| !is_broken(rest))
+});
+
+/// Names of tables and of their databases.
+pub(super) const TABLE_NAME: Pattern = Pattern::new(r"[a-zA-Z0-9\.\_]+", |text| {
+    all(text, |b| {
+        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_')
+    })
+});
+
 /// Keys of tags.
 pub(super) const TAG_KEY: Pattern =
     Pattern::new(r"^(?!aws:)[\p{L}\p{Z}\p{N}_.:\/=+\-@%]*$", |text| {
@@ -183,17 +218,17 @@ mod tests {
         fn simple_patterns_match_what_their_expressions_match(text in "[a-z0-9.:/#*_ %-]{0,4}|https:/{0,2}[a:\n]{0,3}|[a-zA-Z/_+]{0,4}|\\PC{0,3}|[\t\n\r\u{85} a]{0,3}") {
             for pattern in [
                 &STREAM_NAME, &VERSION, &DESTINATION_ID, &LINE, &SOLID, &TIME_ZONE, &LOG_GROUP,
-                &LOG_STREAM, &HTTPS_URL, &CLUSTER_URL,
+                &LOG_STREAM, &HTTPS_URL, &CLUSTER_URL, &TABLE_NAME,
             ] {
                 agree(pattern, &text);
             }
         }
 
         #[test]
-        fn arn_patterns_match_what_their_expressions_match(text in "(arn:){0,2}(aws|:|aws-cn|\n)?(:kinesis:|:iam:|:kms:|:s3:|:secretsmanager:|:es:){0,2}(us-1|:|\n)?(:[0-9]{11,12}:|:|::){0,2}(stream/|role/|key/|alias/|secret:|domain/){0,2}(a|b.c|!|\\+|/|\u{85}|:){0,3}") {
+        fn arn_patterns_match_what_their_expressions_match(text in "(arn:){0,2}(aws|:|aws-cn|\n)?(:kinesis:|:iam:|:kms:|:s3:|:secretsmanager:|:es:|:glue:){0,2}(us-1|:|\n)?(:[0-9]{11,12}:|:|::){0,2}(stream/|role/|key/|alias/|secret:|domain/|catalog|/){0,2}(a|b.c|!|\\+|/|\u{85}|:){0,3}") {
             for pattern in [
                 &KINESIS_STREAM_ARN, &ROLE_ARN, &KEY_OR_ALIAS_ARN, &KEY_ARN, &SECRET_ARN, &BUCKET_ARN,
-                &DOMAIN_ARN,
+                &DOMAIN_ARN, &CATALOG_ARN,
             ] {
                 agree(pattern, &text);
             }
@@ -225,6 +260,11 @@ mod tests {
                 &DOMAIN_ARN,
                 "arn:aws:es:us-east-1:123456789012:domain/a-28-characters-long-domain1",
             ),
+            (
+                &CATALOG_ARN,
+                "arn:aws:glue:us-east-1:123456789012:catalog/s3tablescatalog/a_b-1",
+            ),
+            (&CATALOG_ARN, "arn:aws:glue:us-east-1:123456789012:catalog"),
         ] {
             assert!(pattern.matches(text), "{pattern:?} {text}");
             agree(pattern, text);

@@ -261,6 +261,16 @@ words! {
 }
 
 words! {
+    /// What is also kept in the bucket of a table.
+    IcebergS3BackupMode {
+        /// What does not fit the table.
+        FailedDataOnly = "FailedDataOnly",
+        /// Everything.
+        AllData = "AllData",
+    }
+}
+
+words! {
     /// Who gives documents their ids.
     DefaultDocumentIdFormat {
         /// The service.

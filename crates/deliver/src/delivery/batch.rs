@@ -348,6 +348,13 @@ impl Batch {
         self.parts
     }
 
+    /// Whether records came out of the processors.
+    pub(crate) fn has_output(&self) -> bool {
+        let full = self.full.iter().map(|(group, _)| group);
+        let mut groups = full.chain(self.growing.keys());
+        groups.any(|group| matches!(group, Group::Output(_)))
+    }
+
     /// Everything, each group's objects in their order. What is put into the batch later is apart from it.
     pub(crate) fn take_parts(&mut self) -> Vec<(Group, Part)> {
         let mut parts = std::mem::take(&mut self.full);

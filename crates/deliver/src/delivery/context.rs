@@ -15,6 +15,7 @@ use super::room::Room;
 use super::state::State;
 use super::status::Status;
 use super::stores::Stores;
+use super::tables::{Access, Catalogs};
 use super::transformer::Owner;
 use super::work::Plan;
 use crate::fs::FileSystem;
@@ -33,6 +34,7 @@ pub(crate) struct Context<S> {
     pub(crate) functions: Functions,
     pub(crate) endpoints: Endpoints,
     pub(crate) kafka: Producer,
+    pub(crate) catalogs: Catalogs,
     pub(crate) owner: Owner,
     pub(crate) memory: Memory,
     pub(crate) room: Room,
@@ -45,6 +47,15 @@ pub(crate) struct Context<S> {
 }
 
 impl<S> Context<S> {
+    /// What its table is reached through.
+    pub(super) fn access(&self) -> Access {
+        Access {
+            catalogs: self.catalogs.clone(),
+            stores: self.stores.clone(),
+            fs: Arc::clone(&self.fs),
+        }
+    }
+
     /// Who sends the delivery stream's requests.
     pub(super) fn sender(&self) -> Sender {
         let Plan { name, settings, .. } = &self.plan;

@@ -240,11 +240,19 @@ fn run(fs: &SimFs, state: &mut State, scripts: &[Script], case: Case) -> Result<
         let mut slice = Slice::new(*shard, slice.clone());
         assert_eq!(work.take_all(&mut slice, Ending::Allowed, now())?, None);
         if index % 2 == 1 {
-            publish(&spool, state, work.seal().write(ServerTime::default())?)?;
+            publish(
+                &spool,
+                state,
+                work.seal().write(ServerTime::default(), None)?,
+            )?;
         }
     }
     if !work.batch().is_empty() {
-        publish(&spool, state, work.seal().write(ServerTime::default())?)?;
+        publish(
+            &spool,
+            state,
+            work.seal().write(ServerTime::default(), None)?,
+        )?;
     }
     Ok(())
 }

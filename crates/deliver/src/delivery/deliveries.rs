@@ -24,6 +24,7 @@ use super::spool::Spool;
 use super::state::State;
 use super::status::Status;
 use super::stores::Target;
+use super::tables::{self, Access};
 use super::transformer;
 use super::work::Plan;
 use crate::blocking::blocking;
@@ -117,6 +118,7 @@ impl Deliveries {
         document: String,
     ) -> Result<DeliveryDescription> {
         let inner = &self.0;
+        inner.check_table(&settings).await?;
         let _changes = inner.begin().await?;
         if inner.running.lock().contains_key(name) {
             return Err(Error::new(
@@ -164,6 +166,7 @@ impl Deliveries {
         document: String,
     ) -> Result<DeliveryDescription> {
         let inner = &self.0;
+        inner.check_table(&settings).await?;
         let _changes = inner.begin().await?;
         let kept = inner.kept(name)?;
         if kept.version != version {
@@ -352,6 +355,21 @@ impl Inner {
         }
     }
 
+    /// Checks that a table is there, and that it can be appended to: before others have to wait for the catalog.
+    async fn check_table(&self, settings: &DeliverySettings) -> Result<()> {
+        let Some(table) = &settings.table else {
+            return Ok(());
+        };
+        table.check()?;
+        let access = Access {
+            catalogs: self.options.catalogs.clone(),
+            stores: self.options.stores.clone(),
+            fs: Arc::clone(&self.fs),
+        };
+        tables::open(&access, table).await?;
+        Ok(())
+    }
+
     /// Checks settings against what is there.
     async fn check(&self, settings: &DeliverySettings) -> Result<()> {
         if let DeliverySource::Stream { name, .. } = &settings.source
@@ -467,6 +485,7 @@ impl Inner {
             functions: self.options.functions.clone(),
             endpoints: self.options.endpoints.clone(),
             kafka: Producer::new(kept.id, self.options.kafka.clone(), self.clock.clone()),
+            catalogs: self.options.catalogs.clone(),
             owner: self.options.owner.clone(),
             memory: self.memory.clone(),
             room: self.room.clone(),

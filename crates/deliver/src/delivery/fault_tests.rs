@@ -24,6 +24,7 @@ use super::room::Room;
 use super::settings::DeliverySettings;
 use super::status::{DeliveryStatus, Status};
 use super::stores::Stores;
+use super::tables::Catalogs;
 use super::transformer::Owner;
 use super::work::Plan;
 use crate::follow::stream::Memory as Stream;
@@ -89,6 +90,7 @@ impl Running {
             functions: Functions::default(),
             endpoints: Endpoints::default(),
             kafka: Producer::new(7, KafkaClusters::default(), clock.clone()),
+            catalogs: Catalogs::default(),
             owner: Owner::default(),
             memory: memory.clone(),
             room: Room::new(MEMORY),

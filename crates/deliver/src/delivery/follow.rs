@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::complete::publish_batch;
+use super::complete::{publish_batch, write_batch};
 use super::context::Context;
 use super::publish::free_number;
 use super::spool::Spool;
@@ -305,7 +305,7 @@ impl<S: Source> Delivery<S> {
         let state = self.state.clone();
         sealed.helpers = context.helpers.clone();
         self.publishing.spawn(async move {
-            let intent = blocking("write a batch", move || sealed.write(now)).await?;
+            let intent = write_batch(&context, sealed, now).await?;
             publish_batch(&context, &spool, state, intent).await
         });
     }

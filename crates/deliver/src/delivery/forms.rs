@@ -9,6 +9,7 @@ use afflux_types::{Result as AffluxResult, ServerTime};
 use super::batch::Group;
 use super::endpoint::{Receiver, Request};
 use super::settings::{Names, ObjectSettings, Place};
+use super::tables::file_name;
 use super::unique::Unique;
 use super::video::Hour;
 use super::work::Plan;
@@ -105,6 +106,11 @@ impl Forms {
     /// What is random in a batch's part, the same whenever it is asked for.
     pub(super) fn unique(&self, batch: u64, part: u32) -> Unique {
         Unique::new(self.id, batch, part)
+    }
+
+    /// The name of a table's data file that is a batch's part.
+    pub(super) fn file_name(&self, batch: u64, part: u32) -> String {
+        file_name(self.id, batch, part)
     }
 
     /// The hour of what arrived then.

@@ -21,6 +21,8 @@
 //! A part that is converted to a Parquet file is so when its batch ends, and what cannot be converted joins the
 //! batch as records that failed: both are files of the spool before the intent.
 //!
+//! What goes to a table of Apache Iceberg is files of the intent and one commit behind them: see [`tables`].
+//!
 //! What goes to an HTTP endpoint is delivered at least once; what goes to a search cluster too, but there it
 //! replaces itself; what goes to Kafka exactly once: see [`endpoint`].
 
@@ -53,6 +55,7 @@ mod spool;
 mod state;
 mod status;
 mod stores;
+mod tables;
 mod taken;
 mod transformer;
 mod unique;
@@ -76,5 +79,6 @@ pub use settings::{
 pub use state::{DeliveryTotals, LastObject};
 pub use status::DeliveryStatus;
 pub use stores::{BucketHome, BucketSettings, StoreSettings, Stores};
+pub use tables::{CatalogLogin, CatalogSettings, Catalogs, TableSettings};
 pub use transformer::Owner;
 pub use verify::{DeliveredRecord, Records, VerifiedDelivery, VerifiedShard, records, verify};

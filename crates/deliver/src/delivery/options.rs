@@ -7,6 +7,7 @@ use afflux_types::Result;
 use super::endpoint::{Endpoints, KafkaClusters, Receiver};
 use super::functions::Functions;
 use super::stores::Stores;
+use super::tables::Catalogs;
 use super::transformer::Owner;
 
 /// What the deliveries of a server share.
@@ -22,6 +23,8 @@ pub struct DeliveryOptions {
     pub endpoints: Endpoints,
     /// The Kafka clusters that may be sent to.
     pub kafka: KafkaClusters,
+    /// The catalogs whose tables may be appended to.
+    pub catalogs: Catalogs,
     /// Whose the delivery streams are, which functions are told.
     pub owner: Owner,
     /// Bytes in memory over all delivery streams: one half is for records that wait, the other for objects and
@@ -39,6 +42,7 @@ impl DeliveryOptions {
             functions: Functions::default(),
             endpoints: Endpoints::default(),
             kafka: KafkaClusters::default(),
+            catalogs: Catalogs::default(),
             owner: Owner::default(),
             memory_bytes: 256 << 20,
         }

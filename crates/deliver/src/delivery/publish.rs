@@ -198,13 +198,17 @@ pub(super) fn read(spool: &Spool, object: &Planned) -> fault::Result<Vec<u8>> {
 }
 
 /// Writes an object into a bucket, unless it is there; a playlist in any case.
-async fn upload(store: &Store, object: &Planned, bytes: Vec<u8>) -> Result<()> {
+pub(super) async fn upload(
+    store: &Store,
+    object: &Planned,
+    bytes: impl Into<PutPayload>,
+) -> Result<()> {
     let key = parse(&object.key)?;
     let failed = |error: object_store::Error| {
         let place = &object.place;
         Error::unavailable(format!("write {:?} to {place}", object.key)).with_source(error)
     };
-    let payload = PutPayload::from(bytes);
+    let payload = bytes.into();
     let encoding = object.encoding.iter();
     let encoding = encoding.map(|encoding| {
         (

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use afflux_transform::{
-    Compression, Converter, ErrorOutput, Failed, Misfit, PartitionKeys, Schema, failed_line,
+    Compression, Converted, Converter, ErrorOutput, Failed, Misfit, PartitionKeys, Schema,
+    failed_line,
 };
 use afflux_types::ServerTime;
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use super::manifest::{Holds, Listed, Manifest};
 use super::settings::Place;
 use super::spool::{Holding, Intent, Planned, Spool, Written};
 use super::state::{DeliveryTotals, Places};
+use super::tables::{Append, Layout, NewFile};
 use super::video::Reel;
 use crate::fault::Result;
 use crate::seal::seal;
@@ -42,8 +44,14 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    /// Writes the objects and then the intent, all durable; records that are not converted fail at `now`.
-    pub(crate) fn write(self, now: ServerTime) -> Result<Intent> {
+    /// Whether records came out of the processors.
+    pub(crate) fn has_output(&self) -> bool {
+        self.batch.has_output()
+    }
+
+    /// Writes the objects and then the intent, all durable; records that are not converted fail at `now`. What goes to
+    /// a table is laid out as that is.
+    pub(crate) fn write(self, now: ServerTime, layout: Option<&Layout>) -> Result<Intent> {
         let Self {
             forms,
             spool,
@@ -61,9 +69,10 @@ impl Sealed {
             number,
             newest,
             now,
+            layout,
             batch: Mutex::new(batch),
         };
-        let (mut objects, mut listed) = (Vec::new(), Vec::new());
+        let (mut objects, mut listed, mut files) = (Vec::new(), Vec::new(), Vec::new());
         // What is not converted is in the batch again, as records that failed.
         for _ in ["records", "misfits"] {
             let parts = writing.batch.lock().take_parts();
@@ -75,6 +84,7 @@ impl Sealed {
                 totals = totals.plus(made.totals);
                 objects.extend(made.object);
                 listed.extend(made.listed);
+                files.extend(made.file);
             }
         }
         let mut indices = writing.batch.into_inner().parts() + 1..;
@@ -92,6 +102,12 @@ impl Sealed {
         if let Some(reel) = reels.last() {
             spool.write_reel(number, reel)?;
         }
+        let append = layout.filter(|_| !files.is_empty()).map(|layout| Append {
+            table: layout.table.clone(),
+            uuid: layout.uuid.clone(),
+            files,
+        });
+        totals.commits += u64::from(append.is_some());
         spool.sync()?;
         let intent = Intent {
             batch: number,
@@ -99,6 +115,7 @@ impl Sealed {
             totals,
             newest_arrival: newest.as_millis(),
             objects,
+            append,
         };
         spool.commit(&intent)?;
         Ok(intent)
@@ -117,6 +134,7 @@ struct Writing<'a> {
     number: u64,
     newest: ServerTime,
     now: ServerTime,
+    layout: Option<&'a Layout>,
     /// Takes the records that are not converted.
     batch: Mutex<Batch>,
 }
@@ -128,29 +146,46 @@ struct Made {
     object: Option<Planned>,
     /// What a manifest says of it, if there is one.
     listed: Option<Listed>,
+    /// What becomes part of a table.
+    file: Option<NewFile>,
     /// What it adds to those of its batch.
     totals: DeliveryTotals,
+}
+
+/// What the part of a group becomes.
+enum Becomes<'a> {
+    Itself,
+    /// A Parquet file of these columns, in this form.
+    Converted(&'a Schema, &'a Form),
+    /// A file of a table.
+    Appended(&'a Layout),
 }
 
 impl Writing<'_> {
     /// Bytes in memory while a part is written. Columns are there until a group of rows is complete.
     fn weigh(&self, group: &Group, part: &Part) -> u64 {
-        match self.conversion(group) {
-            Some(_) => part.bytes.saturating_add(WRITING_BYTES),
-            None => WRITING_BYTES,
+        match self.becomes(group) {
+            Becomes::Converted(..) | Becomes::Appended(_) => {
+                part.bytes.saturating_add(WRITING_BYTES)
+            }
+            Becomes::Itself => WRITING_BYTES,
         }
     }
 
-    fn conversion(&self, group: &Group) -> Option<&(Schema, Form)> {
-        let converted = self.forms.converted.as_ref();
-        converted.filter(|_| matches!(group, Group::Output(_)))
+    fn becomes(&self, group: &Group) -> Becomes<'_> {
+        match (group, self.layout, &self.forms.converted) {
+            (Group::Output(_), Some(layout), _) => Becomes::Appended(layout),
+            (Group::Output(_), None, Some((schema, form))) => Becomes::Converted(schema, form),
+            _ => Becomes::Itself,
+        }
     }
 
     /// Writes the object that a part becomes, durable but for its name.
     fn write_object(&self, group: &Group, part: Part) -> Result<Made> {
-        match self.conversion(group) {
-            Some(converted) => self.convert(converted, part),
-            None => self.write(group, part),
+        match self.becomes(group) {
+            Becomes::Itself => self.write(group, part),
+            Becomes::Converted(schema, form) => self.convert(schema, form, part),
+            Becomes::Appended(layout) => self.append(layout, part),
         }
     }
 
@@ -194,7 +229,7 @@ impl Writing<'_> {
     }
 
     /// Writes the file that the records of a part are converted to, unless none of them can be.
-    fn convert(&self, (schema, form): &(Schema, Form), part: Part) -> Result<Made> {
+    fn convert(&self, schema: &Schema, form: &Form, part: Part) -> Result<Made> {
         let facts = Facts {
             oldest: part.oldest,
             keys: &part.keys,
@@ -203,9 +238,53 @@ impl Writing<'_> {
         let mut unique = self.forms.unique(self.number, part.index());
         let key = self.forms.key(form, facts, &mut unique)?;
         let uncompressed_bytes = part.bytes;
-        let (mut rows, mut misfits) = (0, 0);
-        let file = part.make(self.spool, self.number, |from, output| {
-            let (mut frames, mut converter) = (Frames::new(from), Converter::new(schema, output)?);
+        self.write_parquet(schema, part, |written, converted| {
+            let listed = self.list(form, &key, &written).map(|listed| Listed {
+                holds: Holds::Parquet,
+                uncompressed_bytes,
+                records: Some(converted.rows),
+                ..listed
+            });
+            let object = planned(form, (Holding::Records, key), written, None);
+            Made::of(object, listed, uncompressed_bytes)
+        })
+    }
+
+    /// Writes the file of a table that the records of a part are converted to, unless none of them can be.
+    fn append(&self, layout: &Layout, part: Part) -> Result<Made> {
+        let name = self.forms.file_name(self.number, part.index());
+        let uncompressed_bytes = part.bytes;
+        self.write_parquet(&layout.schema, part, |written, converted| {
+            let Written { file, bytes, .. } = written;
+            let key = format!("{}/{name}", layout.prefix);
+            let object = Planned {
+                file,
+                ..Planned::plain(layout.place.clone(), key, bytes)
+            };
+            let mut made = Made::of(object, None, uncompressed_bytes);
+            made.totals.rows = converted.rows;
+            made.file = Some(NewFile {
+                location: format!("{}/{name}", layout.location),
+                bytes,
+                rows: converted.rows,
+                columns: converted.columns(),
+                offsets: converted.offsets(),
+            });
+            made
+        })
+    }
+
+    /// Writes a part as a Parquet file and gives what `make` makes of that, unless it would have no rows.
+    fn write_parquet(
+        &self,
+        schema: &Schema,
+        part: Part,
+        make: impl FnOnce(Written, Converted) -> Made,
+    ) -> Result<Made> {
+        let (mut converted, mut misfits) = (None, 0);
+        let written = part.make(self.spool, self.number, |from, mut output| {
+            let mut converter = Converter::new(schema, &mut output)?;
+            let mut frames = Frames::new(from);
             while let Some((arrival, data)) = frames.next()? {
                 if let Err(misfit) = converter.push(data)? {
                     misfits += 1;
@@ -213,24 +292,14 @@ impl Writing<'_> {
                     failed.map_err(io::Error::other)?;
                 }
             }
-            let (output, converted) = converter.finish()?;
-            rows = converted;
+            converted = Some(converter.finish()?);
             Ok(output)
         })?;
-        let mut made = match rows {
-            0 => {
-                self.spool.remove(&file.file)?;
+        let mut made = match converted.filter(|converted| converted.rows > 0) {
+            Some(converted) => make(written, converted),
+            None => {
+                self.spool.remove(&written.file)?;
                 Made::default()
-            }
-            _ => {
-                let listed = self.list(form, &key, &file).map(|listed| Listed {
-                    holds: Holds::Parquet,
-                    uncompressed_bytes,
-                    records: Some(rows),
-                    ..listed
-                });
-                let object = planned(form, (Holding::Records, key), file, None);
-                Made::of(object, listed, uncompressed_bytes)
             }
         };
         made.totals.failed = misfits;
@@ -257,7 +326,10 @@ impl Writing<'_> {
     fn fail(&self, arrival: ServerTime, data: &[u8], misfit: Misfit) -> Result<()> {
         let failed = Failed {
             record: record(arrival, Bytes::copy_from_slice(data)),
-            output: ErrorOutput::FormatConversion,
+            output: match self.layout {
+                Some(_) => ErrorOutput::Iceberg,
+                None => ErrorOutput::FormatConversion,
+            },
             code: misfit.code.into(),
             message: misfit.message,
             attempts: 1,
@@ -283,6 +355,7 @@ impl Made {
         Self {
             object: Some(object),
             listed,
+            file: None,
             totals,
         }
     }

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::{Receiver, within};
+use super::tables::TableSettings;
 
 /// Size of an object unless the settings say otherwise: 5 MiB.
 pub const BUFFER_BYTES_DEFAULT: u64 = 5 << 20;
@@ -53,6 +54,9 @@ pub struct DeliverySettings {
     /// Whether `objects` are Parquet files, which have what fits into their columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversion: Option<Conversion>,
+    /// The Iceberg table that what comes out is appended to; `objects` have what does not fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableSettings>,
 }
 
 /// Where the records of a delivery stream come from.
@@ -167,6 +171,7 @@ impl DeliverySettings {
             backup: None,
             receiver: None,
             conversion: None,
+            table: None,
         }
     }
 
@@ -215,7 +220,26 @@ impl DeliverySettings {
                 return Err(Error::invalid(message));
             }
         }
-        Ok(())
+        match &self.table {
+            Some(table) => self.check_table(table),
+            None => Ok(()),
+        }
+    }
+
+    fn check_table(&self, table: &TableSettings) -> Result<()> {
+        table.check()?;
+        let others = [
+            ("an HTTP endpoint or a cluster", self.receiver.is_some()),
+            ("a conversion", self.conversion.is_some()),
+            ("partitions", self.partitioned),
+            ("manifests beside its own", self.manifests),
+        ];
+        match others.iter().find(|(_, is_chosen)| *is_chosen) {
+            Some((what, _)) => Err(Error::invalid(format!(
+                "what is appended to a table goes nowhere else, as its columns say: there cannot be {what}"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// The conversion, checked.
@@ -238,7 +262,7 @@ impl DeliverySettings {
 
     /// Whether the records of the output stay apart until something is made of each of them.
     pub(crate) fn is_framed(&self) -> bool {
-        self.receiver.is_some() || self.conversion.is_some()
+        self.receiver.is_some() || self.conversion.is_some() || self.table.is_some()
     }
 }
 
@@ -255,6 +279,7 @@ impl DeliverySettings {
             ("a backup", self.backup.is_some()),
             ("an HTTP endpoint or a cluster", self.receiver.is_some()),
             ("a conversion", self.conversion.is_some()),
+            ("a table", self.table.is_some()),
             ("compression", self.objects.compression != Compression::None),
         ];
         match chosen.iter().find(|(_, is_chosen)| *is_chosen) {

@@ -28,6 +28,7 @@ use super::endpoint::Request;
 use super::output::{Output, complete, output};
 use super::settings::Place;
 use super::state::{DeliveryTotals, Places};
+use super::tables::Append;
 use super::video::Reel;
 use crate::fault::{Fault, Result};
 use crate::fs::{FileSystem, make_dirs};
@@ -54,6 +55,9 @@ pub(crate) struct Intent {
     /// When the newest of its records had arrived, in milliseconds since 1970-01-01 UTC.
     pub(crate) newest_arrival: i64,
     pub(crate) objects: Vec<Planned>,
+    /// The objects that become part of a table once all are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) append: Option<Append>,
 }
 
 /// An object that is to be delivered.
@@ -105,6 +109,19 @@ impl Holding {
 }
 
 impl Planned {
+    /// An object that is as its bytes are.
+    pub(crate) fn plain(place: Place, key: String, bytes: u64) -> Self {
+        Self {
+            holding: Holding::Records,
+            place,
+            key,
+            file: String::new(),
+            bytes,
+            encoding: None,
+            request: None,
+        }
+    }
+
     pub(crate) fn is_playlist(&self) -> bool {
         self.holding == Holding::Playlist
     }

@@ -61,6 +61,10 @@ pub struct DeliveryTotals {
     /// Records that the source's retention deleted before they were delivered, and fragments that nobody can
     /// play because it deleted their codec initialisation or their times are impossible.
     pub missing: u64,
+    /// Commits that made files part of a table.
+    pub commits: u64,
+    /// Rows of these files.
+    pub rows: u64,
 }
 
 /// The object that was written last.
@@ -151,6 +155,8 @@ impl DeliveryTotals {
                 .saturating_add(other.uncompressed_bytes),
             failed: self.failed.saturating_add(other.failed),
             missing: self.missing.saturating_add(other.missing),
+            commits: self.commits.saturating_add(other.commits),
+            rows: self.rows.saturating_add(other.rows),
         }
     }
 }

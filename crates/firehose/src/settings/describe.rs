@@ -10,7 +10,7 @@ use afflux_aws::firehose::values::{CompressionFormat, NoEncryptionConfig, S3Back
 use afflux_deliver::{DeliverySettings, ObjectSettings, Place, Receiver};
 use afflux_transform::Compression;
 
-use super::{cluster, conversion, endpoint, processor};
+use super::{cluster, conversion, endpoint, iceberg, processor};
 
 /// What a directory is called where the API wants a bucket.
 const DIRECTORY: &str = "directory";
@@ -27,6 +27,9 @@ pub(crate) fn destination(settings: &DeliverySettings, role_arn: &str) -> Destin
         }
         // The API knows no such destination: what it can show is where records go that Kafka does not take.
         Some(Receiver::Kafka(_)) | None => {}
+    }
+    if let Some(table) = &settings.table {
+        return iceberg::destination(table, settings, objects, role_arn);
     }
     let backup = settings.backup.as_ref();
     let partitioned = DynamicPartitioningConfiguration {

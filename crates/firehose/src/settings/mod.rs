@@ -6,6 +6,7 @@ mod cluster;
 mod conversion;
 mod describe;
 mod endpoint;
+mod iceberg;
 mod processor;
 
 use afflux_aws::firehose::arn::bucket;
@@ -39,6 +40,7 @@ pub(crate) fn of(
         Destination::OpenSearch(cluster) | Destination::Elasticsearch(cluster) => {
             cluster::settings(cluster, source)
         }
+        Destination::Iceberg(table) => iceberg::settings(table, source),
     }
 }
 

@@ -12,6 +12,7 @@ mod describe;
 mod encryption;
 mod endpoint;
 mod foreign;
+mod iceberg;
 mod records;
 mod support;
 mod tags;

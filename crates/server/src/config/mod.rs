@@ -6,6 +6,7 @@
 #[macro_use]
 mod section;
 mod bucket;
+mod catalog;
 mod credential;
 mod endpoint;
 mod function;
@@ -23,6 +24,7 @@ use afflux_types::{Error, Result};
 use serde::Deserialize;
 
 pub use bucket::Bucket;
+pub use catalog::Catalog;
 pub(crate) use credential::read_secret;
 pub use credential::{Credential, Secret};
 pub use endpoint::Endpoint;
@@ -84,6 +86,8 @@ pub struct Config {
     pub kafka: Vec<Kafka>,
     /// The columns of converted records.
     pub tables: Vec<Table>,
+    /// To whose tables delivery streams may append.
+    pub catalogs: Vec<Catalog>,
 }
 
 /// What the command line says; comes before everything else.
@@ -121,6 +125,7 @@ struct Layer {
     endpoints: Option<Vec<Endpoint>>,
     kafka: Option<Vec<Kafka>>,
     tables: Option<Vec<Table>>,
+    catalogs: Option<Vec<Catalog>>,
 }
 
 const DATA_DIR_DEFAULT: &str = "data";
@@ -149,6 +154,7 @@ impl Default for Config {
             endpoints: Vec::new(),
             kafka: Vec::new(),
             tables: Vec::new(),
+            catalogs: Vec::new(),
         }
     }
 }
@@ -228,6 +234,8 @@ impl Config {
         text.push_str(kafka::DOCUMENTATION);
         text.push('\n');
         text.push_str(table::DOCUMENTATION);
+        text.push('\n');
+        text.push_str(catalog::DOCUMENTATION);
         text
     }
 
@@ -299,6 +307,7 @@ impl Config {
             endpoints: layer.endpoints.unwrap_or_default(),
             kafka: layer.kafka.unwrap_or_default(),
             tables: layer.tables.unwrap_or_default(),
+            catalogs: layer.catalogs.unwrap_or_default(),
         };
         config.check()?;
         Ok(config)
@@ -390,6 +399,7 @@ impl Layer {
             endpoints: self.endpoints.or(lower.endpoints),
             kafka: self.kafka.or(lower.kafka),
             tables: self.tables.or(lower.tables),
+            catalogs: self.catalogs.or(lower.catalogs),
         }
     }
 }

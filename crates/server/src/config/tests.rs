@@ -1,3 +1,5 @@
+use afflux_deliver::CatalogLogin;
+
 use super::*;
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -50,6 +52,7 @@ fn documented_values_are_the_defaults() {
         (60, 1_000_000)
     );
     config.tables.remove(0).settings().unwrap();
+    assert_eq!(config.catalogs.remove(0).timeout_seconds, 60);
     assert_eq!(config, Config::default());
     let commented = Layer::from_toml(&Config::documented_toml()).unwrap();
     assert_eq!(Config::resolve(commented).unwrap(), Config::default());
@@ -153,6 +156,34 @@ fn tokens_are_read_with_their_rights() {
     assert_eq!(token.rights, [Right::Produce, Right::Consume]);
     assert_eq!(token.streams, ["*"]);
     assert!(Layer::from_toml(&text.replace("consume", "rule")).is_err());
+}
+
+#[test]
+fn a_catalog_shows_a_token_or_what_oauth_gives_a_client_and_hides_both() {
+    let catalog = |more: &str| {
+        let text = format!("[[catalogs]]\nname = 'lake'\nuri = 'https://a'\n{more}");
+        let layer = Layer::from_toml(&text).unwrap();
+        let config = Config::resolve(layer).unwrap();
+        config.catalogs[0].settings()
+    };
+    assert_eq!(catalog("").unwrap().login, CatalogLogin::None);
+    let token = catalog("secret = 'hidden'").unwrap();
+    assert_eq!(token.login, CatalogLogin::Token("hidden".to_owned()));
+    let client = catalog("client_id = 'me'\nsecret = 'hidden'\nscope = 'all'").unwrap();
+    let login = CatalogLogin::Credential {
+        credential: "me:hidden".to_owned(),
+        uri: None,
+        scope: Some("all".to_owned()),
+    };
+    assert_eq!(client.login, login);
+    assert!(!format!("{token:?}{client:?}").contains("hidden"));
+    for (more, says) in [
+        ("client_id = 'me'", "catalog \"lake\""),
+        ("timeout_seconds = 301", "301; allowed are 1 to 300"),
+    ] {
+        let error = catalog(more).unwrap_err();
+        assert!(error.message().contains(says), "{}", error.message());
+    }
 }
 
 #[test]

@@ -135,8 +135,9 @@ fn put(
 /// is the one of these settings.
 type Destination = (&'static str, fn(&DeliverySettings) -> bool);
 
-const DESTINATIONS: [Destination; 4] = [
-    ("s3", |of| of.receiver.is_none()),
+const DESTINATIONS: [Destination; 5] = [
+    ("s3", |of| of.receiver.is_none() && of.table.is_none()),
+    ("iceberg", |of| of.table.is_some()),
     ("http_endpoint", |of| {
         matches!(of.receiver, Some(Receiver::Http(_)))
     }),
@@ -167,6 +168,9 @@ fn put_buckets(encoder: &mut DescriptorEncoder<'_>, buckets: &[BucketReport]) ->
     Ok(())
 }
 
+/// A figure of a delivery stream.
+type Count = fn(&DeliveryStatus) -> u64;
+
 /// Under the names that Firehose's metrics have, as far as there are such.
 fn put_deliveries(encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
     let Sample {
@@ -174,7 +178,6 @@ fn put_deliveries(encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::
         buckets,
         ..
     } = sample;
-    type Count = fn(&DeliveryStatus) -> u64;
     let freshness = |status: &DeliveryStatus| {
         ConstGauge::new(Duration::from_millis(status.millis_behind).as_secs_f64())
     };
@@ -216,6 +219,7 @@ fn put_deliveries(encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::
         let metric = |status: &DeliveryStatus| ConstCounter::new(count(status));
         put_each(encoder, (name, help), deliveries, |_| true, metric)?;
     }
+    put_tables(encoder, deliveries)?;
     let failing = |status: &DeliveryStatus| ConstGauge::new(i64::from(status.last_error.is_some()));
     let help = "Whether the delivery cannot go on now";
     put_each(
@@ -226,6 +230,35 @@ fn put_deliveries(encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::
         failing,
     )?;
     put_buckets(encoder, buckets)
+}
+
+/// What only tables have.
+fn put_tables(
+    encoder: &mut DescriptorEncoder<'_>,
+    deliveries: &[DeliveryDescription],
+) -> fmt::Result {
+    let counters: [(&str, &str, Count); 3] = [
+        (
+            "successful_row_count",
+            "Rows that are part of a table",
+            |of| of.totals.rows,
+        ),
+        (
+            "failed_row_count",
+            "Records that are in objects of the error prefix",
+            |of| of.totals.failed,
+        ),
+        ("success", "Commits that made files part of a table", |of| {
+            of.totals.commits
+        }),
+    ];
+    for (what, help, count) in counters {
+        let name = format!("delivery_to_iceberg_{what}");
+        let metric = |status: &DeliveryStatus| ConstCounter::new(count(status));
+        let is_to = |of: &DeliverySettings| of.table.is_some();
+        put_each(encoder, (&name, help), deliveries, is_to, metric)?;
+    }
+    Ok(())
 }
 
 /// A metric of each delivery stream that is meant.

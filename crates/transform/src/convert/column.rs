@@ -77,6 +77,7 @@ impl Column {
                     .map(|(name, _)| reading.fold(name).into_owned());
                 Self::Struct(Struct::new(fields, keys.collect(), reading))
             }
+            Type::Marked(_, kind) => Self::new(kind, reading),
             simple => Self::Leaf(leaf(simple, reading)),
         }
     }
@@ -152,6 +153,11 @@ impl Column {
 }
 
 impl List {
+    /// Whether an element may be missing.
+    pub(super) fn may_lack(&self) -> bool {
+        self.field.is_nullable()
+    }
+
     /// Closes a list with all elements that were put behind the one before.
     pub(super) fn close(&mut self) {
         let end = self.elements.len();
@@ -160,6 +166,11 @@ impl List {
 }
 
 impl Map {
+    /// Whether a value may be missing.
+    pub(super) fn may_lack(&self) -> bool {
+        self.entry.last().is_none_or(|value| value.is_nullable())
+    }
+
     /// As [`List::close`].
     pub(super) fn close(&mut self) {
         let end = self.values.len();
@@ -196,15 +207,26 @@ impl Struct {
         self.index.get(key).copied()
     }
 
-    /// Closes a structure: fields without a value have none.
-    pub(super) fn close(&mut self) {
+    /// Whether a field's value may be missing.
+    pub(super) fn may_lack(&self, field: usize) -> bool {
+        self.fields
+            .get(field)
+            .is_none_or(|field| field.is_nullable())
+    }
+
+    /// Closes a structure: fields without a value have none. Gives the first one that must have one.
+    pub(super) fn close(&mut self) -> Result<(), usize> {
         let row = self.valid.len();
-        for child in &mut self.children {
-            if child.len() == row {
-                child.push_null();
+        let children = self.children.iter_mut().zip(&self.fields);
+        for (index, (child, field)) in children.enumerate() {
+            match child.len() == row {
+                true if !field.is_nullable() => return Err(index),
+                true => child.push_null(),
+                false => {}
             }
         }
         self.valid.append(true);
+        Ok(())
     }
 
     pub(super) fn truncate(&mut self, len: usize) {

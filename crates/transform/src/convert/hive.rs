@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
 /// How deep types nest.
 pub(super) const DEPTH_MAX: usize = 16;
 /// Characters of a type, as in the Glue catalog.
 const TEXT_CHARS_MAX: usize = 131_072;
 /// Digits of a decimal.
-const PRECISION_MAX: u8 = 38;
+pub(super) const PRECISION_MAX: u8 = 38;
 const CHAR_MAX: u32 = 255;
 const VARCHAR_MAX: u32 = 65_535;
 
@@ -31,12 +32,24 @@ pub(super) enum Type {
     Text(Option<u32>),
     Binary,
     Timestamp,
+    /// A timestamp that says that it is in UTC, which Hive does not have.
+    Instant,
     Date,
     /// With its digits, and those of them that stand behind the point.
     Decimal(u8, u8),
     List(Box<Self>),
     Map(Box<Self>, Box<Self>),
     Struct(Vec<(String, Self)>),
+    /// Of a field that has an id, which Hive does not give.
+    Marked(Mark, Box<Self>),
+}
+
+/// What a table says of a field besides its name and its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) id: i32,
+    /// Whether no value may be missing.
+    pub(super) is_required: bool,
 }
 
 /// Why a text is not the type of a column.
@@ -93,6 +106,7 @@ impl Type {
             Self::Text(_) => DataType::Utf8,
             Self::Binary => DataType::Binary,
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
             Self::Date => DataType::Date32,
             Self::Decimal(precision, scale) => {
                 // At most 38.
@@ -111,12 +125,20 @@ impl Type {
                 let fields = fields.iter().map(|(name, kind)| kind.field(name));
                 DataType::Struct(fields.collect())
             }
+            Self::Marked(_, kind) => kind.arrow(),
         }
     }
 
-    /// A field of this type, whose values may be missing.
+    /// A field of this type, whose values may be missing unless its mark says otherwise.
     pub(super) fn field(&self, name: &str) -> Field {
-        Field::new(name, self.arrow(), true)
+        let field = Field::new(name, self.arrow(), true);
+        match self {
+            Self::Marked(Mark { id, is_required }, _) => {
+                let id = (PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string());
+                field.with_nullable(!is_required).with_metadata([id].into())
+            }
+            _ => field,
+        }
     }
 
     fn is_simple(&self) -> bool {

@@ -16,6 +16,9 @@ use super::schema::Reading;
 /// has fields: without a bound a record of 10 MiB would need gigabytes.
 pub(super) const VALUES_MAX: usize = 4 << 20;
 
+/// What is said of a value that must be there.
+const LACKING: &str = "it is required, and there is none";
+
 /// Reads one object into the columns of a row.
 pub(super) struct Row<'a> {
     pub(super) columns: &'a mut Struct,
@@ -73,6 +76,7 @@ impl<'de> Visitor<'de> for Row<'_> {
 struct Value<'a> {
     column: &'a mut Column,
     context: &'a mut Context,
+    may_lack: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Value<'_> {
@@ -84,6 +88,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
         };
         let raw: &RawValue = serde::Deserialize::deserialize(json)?;
         match Scalar::of(raw).map_err(Error::custom)? {
+            None if !self.may_lack => return Err(Error::custom(LACKING)),
             None => leaf.push_null(),
             Some(value) if leaf.push(&value) => {}
             Some(_) => {
@@ -106,6 +111,9 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
+        if !self.may_lack {
+            return Err(E::custom(LACKING));
+        }
         self.context.spend(self.column.leaves())?;
         self.column.push_null();
         Ok(())
@@ -132,12 +140,14 @@ fn read_list<'de, A: SeqAccess<'de>>(
     context: &mut Context,
     mut seq: A,
 ) -> Result<(), A::Error> {
+    let may_lack = list.may_lack();
     loop {
         // Structures pay for their fields, and everything else is one value.
         context.spend(1)?;
         let value = Value {
             column: &mut list.elements,
             context,
+            may_lack,
         };
         if seq.next_element_seed(value)?.is_none() {
             break;
@@ -152,6 +162,7 @@ fn read_map<'de, A: MapAccess<'de>>(
     context: &mut Context,
     mut entries: A,
 ) -> Result<(), A::Error> {
+    let may_lack = map.may_lack();
     while let Some(Text(key)) = entries.next_key()? {
         context.spend(1)?;
         if !map.keys.push(&Scalar::key(&key)) {
@@ -161,6 +172,7 @@ fn read_map<'de, A: MapAccess<'de>>(
         let value = Value {
             column: &mut map.values,
             context,
+            may_lack,
         };
         entries.next_value_seed(value)?;
     }
@@ -191,20 +203,27 @@ fn read_struct<'de, A: MapAccess<'de>>(
             continue;
         };
         expected = field + 1;
+        let may_lack = structure.may_lack(field);
         let Some(column) = structure.children.get_mut(field) else {
             continue;
         };
         let read = match column.len() > row {
             true => Err(Error::custom("its key is there twice")),
-            false => entries.next_value_seed(Value { column, context }),
+            false => entries.next_value_seed(Value {
+                column,
+                context,
+                may_lack,
+            }),
         };
         if let Err(error) = read {
             context.path.extend(structure.keys.get(field).cloned());
             return Err(error);
         }
     }
-    structure.close();
-    Ok(())
+    structure.close().map_err(|field| {
+        context.path.extend(structure.keys.get(field).cloned());
+        Error::custom(LACKING)
+    })
 }
 
 /// Finds the field of a key, which is most often the one behind the field before.

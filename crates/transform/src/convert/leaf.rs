@@ -58,12 +58,13 @@ pub(super) fn leaf(kind: &Type, reading: &Arc<Reading>) -> Box<dyn Leaf> {
         Type::Decimal(precision, scale) => fixed::<Decimal128Type>(kind, move |it| {
             decimal(it.number(is_strict)?, precision, scale, Rest::Rounded)
         }),
-        Type::Timestamp => {
+        Type::Timestamp | Type::Instant => {
             fixed::<TimestampMicrosecondType>(kind, move |it| times.times.micros(it))
         }
         Type::Date => fixed::<Date32Type>(kind, move |it| times.times.days(it)),
         Type::Binary => bytes(Content::Base64, is_strict),
         Type::Text(max) => bytes(Content::Text(max), is_strict),
+        Type::Marked(_, ref kind) => leaf(kind, reading),
         Type::List(_) | Type::Map(..) | Type::Struct(_) => {
             unreachable!("a column with parts is no leaf")
         }

@@ -4,6 +4,9 @@
 //! A record is parsed once, straight into columns (`json`, `column`, `leaf`, `scalar`, `time`); `hive` reads the types of
 //! columns, and a [`Schema`] is what a user chose, checked. The columns go to the writer in bunches.
 //!
+//! The fields of a table of Apache Iceberg have ids and may be required, which Hive knows nothing of: `table` makes
+//! a [`Schema`] of them, and says of a file's columns what such a table keeps.
+//!
 //! Columns are found by the names of keys: keys that are no column are passed over, columns without a key are null.
 //! So records of several versions of a schema stand in one file.
 //!
@@ -20,6 +23,7 @@ mod leaf;
 mod scalar;
 mod schema;
 mod settings;
+mod table;
 mod time;
 
 use std::io::{self, Write};
@@ -28,6 +32,7 @@ use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use serde::de::DeserializeSeed as _;
 use serde_json::error::Category;
 
@@ -35,6 +40,7 @@ pub use schema::Schema;
 pub use settings::{
     Column, Conversion, JsonReading, ParquetCompression, ParquetSettings, ParquetVersion,
 };
+pub use table::{ColumnFacts, TableField, TableType};
 
 use column::Struct;
 use json::{Context, Row, VALUES_MAX};
@@ -57,7 +63,15 @@ pub struct Misfit {
     pub message: String,
 }
 
-/// Writes records into a Parquet file; [`finish`](Self::finish) gives the writer back.
+/// A complete Parquet file.
+#[derive(Debug)]
+pub struct Converted {
+    /// Rows of the file.
+    pub rows: u64,
+    metadata: ParquetMetaData,
+}
+
+/// Writes records into a Parquet file.
 pub struct Converter<W: Write + Send> {
     schema: Schema,
     columns: Struct,
@@ -124,15 +138,17 @@ impl<W: Write + Send> Converter<W> {
         Ok(Ok(()))
     }
 
-    /// Writes what is left; gives the writer and the number of rows.
+    /// Writes what is left; gives what the file has.
     ///
     /// # Errors
     /// If the writer does not take it.
-    pub fn finish(mut self) -> io::Result<(W, u64)> {
+    pub fn finish(mut self) -> io::Result<Converted> {
         self.write_bunch()?;
-        let rows = self.rows;
-        let writer = self.writer.into_inner().map_err(unwritten)?;
-        Ok((writer, rows))
+        let metadata = self.writer.finish().map_err(unwritten)?;
+        Ok(Converted {
+            rows: self.rows,
+            metadata,
+        })
     }
 
     fn read(&mut self, record: &[u8]) -> Result<(), Misfit> {

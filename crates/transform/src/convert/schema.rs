@@ -8,7 +8,7 @@ use std::sync::Arc;
 use afflux_types::Result;
 use arrow_schema::SchemaRef;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
-use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 
 use super::column::Struct;
 use super::hive::Type;
@@ -16,6 +16,7 @@ use super::settings::{
     Column, Conversion, FIELDS_MAX, JsonReading, NAME_CHARS_MAX, ParquetCompression,
     ParquetSettings, ParquetVersion, TIMESTAMP_FORMATS_MAX,
 };
+use super::table::{BOUND_BYTES, TableField, types};
 use super::time::{Format, Times};
 use crate::Fault;
 
@@ -77,22 +78,45 @@ impl Schema {
             ));
         }
         for Column { name, .. } in columns {
-            let key = reading
-                .fold(mappings.get(name).unwrap_or(name))
-                .into_owned();
-            if keys.contains(&key) {
-                let reason = format!("another column has the values of the key {key:?}");
-                return Err(refused(name, &reason));
-            }
-            keys.push(key);
+            let key = mappings.get(name).unwrap_or(name);
+            reading.put_key(&mut keys, name, key)?;
         }
+        Self::assemble(fields, keys, reading, properties(parquet)?.build())
+    }
+
+    /// The columns of a table whose fields have ids; keys are compared without their case.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field and why it is refused.
+    pub fn of_table(fields: &[TableField], compression: ParquetCompression) -> Result<Self> {
+        let reading = Reading::of(&JsonReading::default())?;
+        let fields = types(fields)?;
+        let mut keys: Vec<String> = Vec::new();
+        for (name, _) in &fields {
+            reading.put_key(&mut keys, name, name)?;
+        }
+        let parquet = ParquetSettings {
+            compression,
+            ..ParquetSettings::default()
+        };
+        // What a table keeps of each file's columns is as short.
+        let builder = properties(&parquet)?.set_statistics_truncate_length(Some(BOUND_BYTES));
+        Self::assemble(fields, keys, reading, builder.build())
+    }
+
+    fn assemble(
+        fields: Vec<(String, Type)>,
+        keys: Vec<String>,
+        reading: Reading,
+        properties: WriterProperties,
+    ) -> Result<Self> {
         for (name, kind) in &fields {
             reading.check(name, kind)?;
         }
         let arrow = fields.iter().map(|(name, kind)| kind.field(name));
         Ok(Self {
             arrow: Arc::new(arrow_schema::Schema::new(arrow.collect::<Vec<_>>())),
-            properties: properties(parquet)?,
+            properties,
             fields: fields.into(),
             keys: keys.into(),
             reading: Arc::new(reading),
@@ -139,6 +163,17 @@ impl Reading {
         })
     }
 
+    /// Adds the key of a column, which no other column has.
+    fn put_key(&self, keys: &mut Vec<String>, column: &str, key: &str) -> Result<()> {
+        let key = self.fold(key).into_owned();
+        if keys.contains(&key) {
+            let reason = format!("another column has the values of the key {key:?}");
+            return Err(refused(column, &reason));
+        }
+        keys.push(key);
+        Ok(())
+    }
+
     /// The same, but that strings may be numbers.
     pub(super) fn lenient(&self) -> Self {
         Self {
@@ -174,6 +209,7 @@ impl Reading {
     fn check(&self, column: &str, kind: &Type) -> Result<()> {
         match kind {
             Type::List(element) => self.check(column, element),
+            Type::Marked(_, kind) => self.check(column, kind),
             Type::Map(_, value) => self.check(column, value),
             Type::Struct(fields) => {
                 let mut keys = std::collections::BTreeSet::new();
@@ -215,7 +251,7 @@ fn fields(columns: &[Column]) -> Result<Vec<(String, Type)>> {
     fields.collect()
 }
 
-fn properties(parquet: &ParquetSettings) -> Result<WriterProperties> {
+fn properties(parquet: &ParquetSettings) -> Result<WriterPropertiesBuilder> {
     let sizes = [
         ("block_bytes", parquet.block_bytes, BLOCK_BYTES),
         ("page_bytes", parquet.page_bytes, PAGE_BYTES),
@@ -243,10 +279,10 @@ fn properties(parquet: &ParquetSettings) -> Result<WriterProperties> {
             ParquetCompression::Snappy => Compression::SNAPPY,
             ParquetCompression::Zstd => Compression::ZSTD(ZstdLevel::default()),
         });
-    Ok(builder.build())
+    Ok(builder)
 }
 
-fn refused(column: &str, reason: &str) -> afflux_types::Error {
+pub(super) fn refused(column: &str, reason: &str) -> afflux_types::Error {
     Fault::Column {
         name: column.to_owned(),
         reason: reason.to_owned(),
@@ -254,7 +290,12 @@ fn refused(column: &str, reason: &str) -> afflux_types::Error {
     .into()
 }
 
-fn outside(name: &'static str, value: u64, least: u64, most: u64) -> afflux_types::Error {
+pub(super) fn outside(
+    name: &'static str,
+    value: u64,
+    least: u64,
+    most: u64,
+) -> afflux_types::Error {
     Fault::Conversion {
         name,
         value,
@@ -264,6 +305,6 @@ fn outside(name: &'static str, value: u64, least: u64, most: u64) -> afflux_type
     .into()
 }
 
-fn count(number: usize) -> u64 {
+pub(super) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }

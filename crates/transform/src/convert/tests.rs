@@ -21,12 +21,13 @@ fn conversion(columns: &[(&str, &str)]) -> Conversion {
 /// The rows of the file, and the codes and messages of the records that are not in it.
 fn convert(conversion: &Conversion, records: &[&str]) -> (RecordBatch, Vec<Misfit>) {
     let schema = Schema::of(conversion).unwrap();
-    let mut converter = Converter::new(&schema, Vec::new()).unwrap();
+    let mut file = Vec::new();
+    let mut converter = Converter::new(&schema, &mut file).unwrap();
     let pushed = records
         .iter()
         .map(|record| converter.push(record.as_bytes()).unwrap());
     let misfits: Vec<Misfit> = pushed.filter_map(Result::err).collect();
-    let (file, rows) = converter.finish().unwrap();
+    let rows = converter.finish().unwrap().rows;
     let batch = read(file);
     assert_eq!(rows, u64::try_from(batch.num_rows()).unwrap());
     (batch, misfits)
@@ -411,12 +412,13 @@ fn wide_rows_and_many_of_them_go_into_bunches_and_row_groups() {
     small.parquet.compression = ParquetCompression::Uncompressed;
     small.parquet.dictionary = false;
     let schema = Schema::of(&small).unwrap();
-    let mut converter = Converter::new(&schema, Vec::new()).unwrap();
+    let mut file = Vec::new();
+    let mut converter = Converter::new(&schema, &mut file).unwrap();
     for row in 0..4_000 {
         let record = format!("{{\"c\":\"{row:01000}\"}}");
         converter.push(record.as_bytes()).unwrap().unwrap();
     }
-    let (file, _) = converter.finish().unwrap();
+    converter.finish().unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file)).unwrap();
     let groups = reader.metadata().row_groups();
     let bytes: Vec<i64> = groups.iter().map(|group| group.total_byte_size()).collect();

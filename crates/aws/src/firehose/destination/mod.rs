@@ -9,6 +9,7 @@ mod change;
 mod conversion;
 mod hints;
 mod http_endpoint;
+mod iceberg;
 mod opensearch;
 mod processing;
 mod s3;
@@ -24,6 +25,12 @@ pub use http_endpoint::{
     AccessKey, HttpEndpointCommonAttribute, HttpEndpointConfiguration,
     HttpEndpointDestinationConfiguration, HttpEndpointDestinationUpdate,
     HttpEndpointRequestConfiguration, SecretsManagerConfiguration,
+};
+#[expect(clippy::module_name_repetitions, reason = "the service calls it so")]
+pub use iceberg::DestinationTableConfiguration;
+pub use iceberg::{
+    CatalogConfiguration, IcebergDestinationConfiguration, IcebergDestinationUpdate,
+    PartitionField, PartitionSpec, SchemaEvolutionConfiguration, TableCreationConfiguration,
 };
 pub use opensearch::{
     DocumentIdOptions, OpenSearchDestinationConfiguration, OpenSearchDestinationUpdate,
@@ -59,6 +66,8 @@ pub enum Destination {
     OpenSearch(Box<OpenSearchDestinationConfiguration>),
     /// Documents of an Elasticsearch cluster.
     Elasticsearch(Box<OpenSearchDestinationConfiguration>),
+    /// Rows of an Iceberg table.
+    Iceberg(Box<IcebergDestinationConfiguration>),
 }
 
 impl Destination {
@@ -76,7 +85,6 @@ impl Destination {
                 "AmazonOpenSearchServerlessDestinationConfiguration",
             ),
             (&input.snowflake, "SnowflakeDestinationConfiguration"),
-            (&input.iceberg, "IcebergDestinationConfiguration"),
         ];
         let s3 = input.s3.clone();
         let extended_s3 = input.extended_s3.clone();
@@ -89,6 +97,7 @@ impl Destination {
             http_endpoint.map(|http| Ok(Self::HttpEndpoint(http))),
             opensearch.map(|cluster| Ok(Self::OpenSearch(cluster))),
             elasticsearch.map(|cluster| Ok(Self::Elasticsearch(cluster))),
+            input.iceberg.clone().map(|table| Ok(Self::Iceberg(table))),
         ];
         only(served, unserved)?.completed()
     }
@@ -110,7 +119,6 @@ impl Destination {
                 "AmazonOpenSearchServerlessDestinationUpdate",
             ),
             (&input.snowflake, "SnowflakeDestinationUpdate"),
-            (&input.iceberg, "IcebergDestinationUpdate"),
         ];
         let s3 = input.s3.clone();
         let extended_s3 = input.extended_s3.clone();
@@ -123,6 +131,10 @@ impl Destination {
             http_endpoint.map(|update| self.with_http(*update)),
             opensearch.map(|update| self.with_opensearch(*update)),
             elasticsearch.map(|update| self.with_elasticsearch(*update)),
+            input
+                .iceberg
+                .clone()
+                .map(|update| self.with_iceberg(*update)),
         ];
         only(served, unserved)?.completed()
     }
@@ -173,6 +185,16 @@ impl Destination {
         Ok(Self::Elasticsearch(Box::new(cluster)))
     }
 
+    fn with_iceberg(&self, update: IcebergDestinationUpdate) -> Result<Self, Error> {
+        let current = match self {
+            Self::Iceberg(table) => Some(table.as_ref()),
+            _ => None,
+        };
+        let member = "IcebergDestinationUpdate";
+        let table = IcebergDestinationConfiguration::change(current, update, member)?;
+        Ok(Self::Iceberg(Box::new(table)))
+    }
+
     /// With what the service assumes where nothing is said.
     fn completed(self) -> Result<Self, Error> {
         Ok(match self {
@@ -180,6 +202,7 @@ impl Destination {
             Self::HttpEndpoint(http) => Self::HttpEndpoint(Box::new(http.completed()?)),
             Self::OpenSearch(cluster) => Self::OpenSearch(Box::new(cluster.completed()?)),
             Self::Elasticsearch(cluster) => Self::Elasticsearch(Box::new(cluster.completed()?)),
+            Self::Iceberg(table) => Self::Iceberg(Box::new(table.completed()?)),
         })
     }
 
@@ -193,6 +216,7 @@ impl Destination {
             elasticsearch: None,
             opensearch: None,
             http_endpoint: None,
+            iceberg: None,
         };
         match self {
             Self::ExtendedS3(s3) => {
@@ -204,6 +228,7 @@ impl Destination {
             Self::Elasticsearch(cluster) => {
                 described.elasticsearch = Some(Described(cluster.as_ref()));
             }
+            Self::Iceberg(table) => described.iceberg = Some(Described(table.as_ref())),
         }
         described
     }
@@ -232,8 +257,8 @@ fn refused(member: &str) -> Error {
     Error::new(
         Code::InvalidArgument,
         format!(
-            "{member} is not supported: this server delivers to buckets, HTTP endpoints, and clusters of \
-             OpenSearch and Elasticsearch."
+            "{member} is not supported: this server delivers to buckets, HTTP endpoints, clusters of \
+             OpenSearch and Elasticsearch, and Iceberg tables."
         ),
     )
 }
@@ -242,6 +267,7 @@ const EXTENDED_S3: &str = "ExtendedS3DestinationConfiguration";
 const HTTP_ENDPOINT: &str = "HttpEndpointDestinationConfiguration";
 const OPENSEARCH: &str = "AmazonopensearchserviceDestinationConfiguration";
 const ELASTICSEARCH: &str = "ElasticsearchDestinationConfiguration";
+const ICEBERG: &str = "IcebergDestinationConfiguration";
 
 impl Encode for Destination {
     fn encode(&self, to: &mut Encoder) {
@@ -251,6 +277,7 @@ impl Encode for Destination {
             Self::HttpEndpoint(http) => to.member(HTTP_ENDPOINT, http),
             Self::OpenSearch(cluster) => to.member(OPENSEARCH, cluster),
             Self::Elasticsearch(cluster) => to.member(ELASTICSEARCH, cluster),
+            Self::Iceberg(table) => to.member(ICEBERG, table),
         }
         to.end_map();
     }
@@ -273,6 +300,7 @@ impl Structure for Destination {
             may(HTTP_ENDPOINT, &HttpEndpointDestinationConfiguration::SHAPE),
             may(OPENSEARCH, &OpenSearchDestinationConfiguration::SHAPE),
             may(ELASTICSEARCH, &OpenSearchDestinationConfiguration::SHAPE),
+            may(ICEBERG, &IcebergDestinationConfiguration::SHAPE),
         ],
     ));
 }
@@ -284,11 +312,13 @@ impl Parse for Destination {
         let http: Option<_> = members.take(HTTP_ENDPOINT)?;
         let opensearch: Option<_> = members.take(OPENSEARCH)?;
         let elasticsearch: Option<_> = members.take(ELASTICSEARCH)?;
+        let iceberg: Option<_> = members.take(ICEBERG)?;
         let found = [
             s3.map(Self::ExtendedS3),
             http.map(Self::HttpEndpoint),
             opensearch.map(Self::OpenSearch),
             elasticsearch.map(Self::Elasticsearch),
+            iceberg.map(Self::Iceberg),
         ];
         let mut found = found.into_iter().flatten();
         match (found.next(), found.next()) {

@@ -15,13 +15,15 @@ use crate::firehose::input::{
 };
 
 /// One of these has the form of any text that the shapes ask for.
-const TEXTS: [&str; 13] = [
+const TEXTS: [&str; 15] = [
     "arn:aws:iam::123456789012:role/service-role/r",
     "arn:aws:s3:::lake",
     "arn:aws:kms:us-east-1:123456789012:key/k",
     "arn:aws:kinesis:us-east-1:123456789012:stream/s",
     "arn:aws:secretsmanager:us-east-1:123456789012:secret:s",
     "arn:aws:es:us-east-1:123456789012:domain/abc",
+    "arn:aws:glue:us-east-1:123456789012:catalog/lake",
+    "s3://lake/",
     "https://example.com/a?b=\"c\"",
     "!{timestamp:yyyy}/\"ä\\\u{1}",
     ".json",
@@ -101,11 +103,13 @@ fn destinations() -> BoxedStrategy<Value<'static>> {
     let s3 = documents(&ExtendedS3DestinationConfiguration::SHAPE);
     let http = documents(&HttpEndpointDestinationConfiguration::SHAPE);
     let cluster = || documents(&OpenSearchDestinationConfiguration::SHAPE);
+    let table = documents(&IcebergDestinationConfiguration::SHAPE);
     prop_oneof![
         s3.prop_map(|value| only_member(EXTENDED_S3, value)),
         http.prop_map(|value| only_member(HTTP_ENDPOINT, value)),
         cluster().prop_map(|value| only_member(OPENSEARCH, value)),
         cluster().prop_map(|value| only_member(ELASTICSEARCH, value)),
+        table.prop_map(|value| only_member(ICEBERG, value)),
     ]
     .boxed()
 }
@@ -172,6 +176,7 @@ proptest! {
             Destination::HttpEndpoint(_) => destination.with_http(decoded(&nothing)),
             Destination::OpenSearch(_) => destination.with_opensearch(decoded(&nothing)),
             Destination::Elasticsearch(_) => destination.with_elasticsearch(decoded(&nothing)),
+            Destination::Iceberg(_) => destination.with_iceberg(decoded(&nothing)),
         };
         prop_assert_eq!(changed, Ok(destination));
     }
@@ -394,9 +399,9 @@ fn there_is_exactly_one_destination_and_it_is_one_that_is_served() {
             .unwrap_err()
             .to_string(),
         "InvalidArgumentException: SplunkDestinationConfiguration is not supported: this server delivers \
-         to buckets, HTTP endpoints, and clusters of OpenSearch and Elasticsearch."
+         to buckets, HTTP endpoints, clusters of OpenSearch and Elasticsearch, and Iceberg tables."
     );
-    let error = updated(&s3(""), r#""IcebergDestinationUpdate":{}"#).unwrap_err();
+    let error = updated(&s3(""), r#""SnowflakeDestinationUpdate":{}"#).unwrap_err();
     assert_eq!(error.code(), Code::InvalidArgument);
 }
 

@@ -394,6 +394,7 @@ mod tests {
             totals: DeliveryTotals::default(),
             newest_arrival: 0,
             objects: Vec::new(),
+            append: None,
         };
         let job = Job {
             spool,

@@ -101,9 +101,11 @@ fn run(fs: &SimFs, state: &mut State, script: &Script, memory: usize) -> Result<
         let mut slice = Slice::new(script.shard, entries.concat().into());
         while let Some(stop) = work.take_all(&mut slice, Ending::Allowed, now())? {
             match stop {
-                Stop::BatchEnds => {
-                    publish(&spool, state, work.seal().write(ServerTime::default())?)?
-                }
+                Stop::BatchEnds => publish(
+                    &spool,
+                    state,
+                    work.seal().write(ServerTime::default(), None)?,
+                )?,
                 Stop::NeedsNumber(hour, number) => {
                     let is_free = |number: &u32| {
                         let path = Path::new(OBJECTS).join(hour.playlist(*number));
@@ -119,7 +121,11 @@ fn run(fs: &SimFs, state: &mut State, script: &Script, memory: usize) -> Result<
             }
         }
         if !work.batch().is_empty() {
-            publish(&spool, state, work.seal().write(ServerTime::default())?)?;
+            publish(
+                &spool,
+                state,
+                work.seal().write(ServerTime::default(), None)?,
+            )?;
         }
     }
     Ok(())
