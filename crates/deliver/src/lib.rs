@@ -12,12 +12,13 @@ mod blocking;
 mod delivery;
 mod entries;
 mod fault;
-mod follow;
 mod fs;
 mod inits;
 mod seal;
 mod source;
-mod write;
+#[cfg(test)]
+mod testing;
+mod waiting;
 
 pub use delivery::{
     AllowedEndpoint, BUFFER_BYTES_DEFAULT, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN,

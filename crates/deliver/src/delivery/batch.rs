@@ -18,8 +18,8 @@ use bytes::Bytes;
 
 use super::output::Output;
 use super::spool::{PartFile, Spool, Written};
+use super::video::KEY_FRAME_WAIT;
 use crate::fault::Result;
-use crate::write::KEY_FRAME_WAIT;
 
 /// Groups beyond which a batch ends; AWS calls them active partitions.
 const GROUPS_MAX: usize = 500;

@@ -15,8 +15,8 @@ use super::spool::{Holding, Intent, Planned, Spool};
 use super::state::State;
 use super::tables::{self, Append};
 use crate::blocking::{blocking, ended};
-use crate::follow::{BackOff, wait};
 use crate::source::Source;
+use crate::waiting::{BackOff, wait};
 
 /// Objects of a batch that are written at a time.
 const WRITERS: usize = 4;

@@ -23,12 +23,11 @@ use super::state::State;
 use super::taken::Slice;
 use super::verify::{DeliveredRecord, Records, VerifiedDelivery, verify_in};
 use super::video::Film;
-use super::work::{Ending, Plan, Work};
+use super::work::{Ending, Moment, Plan, Work};
 use crate::fault::Result;
 use crate::fs::FileSystem as _;
 use crate::fs::sim::{Failure, SimFs};
-use crate::write::Moment;
-use crate::write::script::Script;
+use crate::testing::script::Script;
 
 pub(super) const DATA: &str = "/data";
 pub(super) const OBJECTS: &str = "/objects";

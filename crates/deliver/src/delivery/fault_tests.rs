@@ -27,9 +27,9 @@ use super::stores::Stores;
 use super::tables::Catalogs;
 use super::transformer::Owner;
 use super::work::Plan;
-use crate::follow::stream::Memory as Stream;
 use crate::fs::sim::{Failure, SimFs};
-use crate::write::script::Script;
+use crate::testing::script::Script;
+use crate::testing::stream::Memory as Stream;
 
 /// 2026-11-21, a quarter past ten.
 const START: i64 = 1_795_256_100_000;

@@ -26,12 +26,12 @@ use super::state::State;
 use super::taken::{Slice, Taken};
 use super::transformer::Transformer;
 use super::video::Film;
-use super::work::{Ending, Stop, Work};
+use super::work::{Ending, Moment, Stop, Work};
 use crate::blocking::{blocking, ended};
 use crate::fault;
-use crate::follow::{BackOff, find_init, stopped, wait};
+use crate::inits::find_init;
 use crate::source::{Feed as _, Happening, Lineage, Source};
-use crate::write::Moment;
+use crate::waiting::{BackOff, stopped, wait};
 
 /// Slices of the log that wait for their turn.
 const SLICES: usize = 2;

@@ -21,7 +21,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPay
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use crate::follow::BackOff;
+use crate::waiting::BackOff;
 
 /// What the names of the probe's objects begin with.
 pub(crate) const PREFIX: &str = ".afflux-probe";

@@ -23,7 +23,7 @@ use super::status::Status;
 use super::taken::Taken;
 use super::work::Plan;
 use crate::blocking::blocking;
-use crate::follow::{BackOff, wait};
+use crate::waiting::{BackOff, wait};
 
 /// How long to wait after the first failed attempt, and twice as long after each other: a program that starts
 /// anew must not cost records.

@@ -21,14 +21,22 @@ use super::settings::{DeliverySettings, DeliverySource};
 use super::spool::Spool;
 use super::state::{DeliveryTotals, Ends, Places, State};
 use super::taken::{Slice, Taken, Taking};
-use super::video::{Film, Hour, Shot};
+use super::video::{Film, Hour, Policy, Shot};
 use crate::entries::unreadable;
 use crate::fault::Result;
 use crate::inits::Known;
-use crate::write::{Moment, Policy};
 
 /// Payload that is between the log and the batch at a time, without a transformer.
 const PIECE_BYTES: usize = 256 << 10;
+
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// Decides what is due.
+    pub(crate) elapsed: Duration,
+    /// Is noted.
+    pub(crate) wall: ServerTime,
+}
 
 /// A delivery stream as its workers know it.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ use crate::delivery::publish::read;
 use crate::delivery::room::{Reserved, Room};
 use crate::delivery::spool::{Intent, Planned, Spool};
 use crate::delivery::status::Status;
-use crate::follow::{stopped, wait};
+use crate::waiting::{stopped, wait};
 
 /// A request in memory is so many times as large as its records: they, their body, and its compressed form.
 const COPIES: u64 = 3;

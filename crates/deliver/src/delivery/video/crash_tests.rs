@@ -20,8 +20,8 @@ use crate::delivery::video::Film;
 use crate::delivery::work::{Ending, Plan, Stop, Work};
 use crate::fault::Result;
 use crate::fs::sim::{Failure, SimFs};
-use crate::write::film::{CAMERA, OTHER, split};
-use crate::write::script::Script;
+use crate::testing::film::{CAMERA, OTHER, split};
+use crate::testing::script::Script;
 
 /// Six seconds before eleven o'clock.
 const START: i64 = 1_795_258_794_000;

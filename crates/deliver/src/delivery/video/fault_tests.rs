@@ -11,7 +11,7 @@ use super::crash_tests::{facts, settings};
 use crate::delivery::crash_tests::{DATA, OBJECTS};
 use crate::delivery::fault_tests::{Running, waiting};
 use crate::fs::sim::SimFs;
-use crate::write::film::{CAMERA, split};
+use crate::testing::film::{CAMERA, split};
 
 /// Seconds after which an object ends where a key frame follows.
 const INTERVAL: u64 = 12;

@@ -7,12 +7,12 @@ use afflux_media::{Init, InitId, StoredFragment};
 use afflux_types::ServerTime;
 use bytes::Bytes;
 
+use super::policy::{Current, Next, Policy};
 use super::reel::{Hour, Object, Range, Reel};
 use super::{Clock, Placed};
 use crate::delivery::spool::Spool;
 use crate::fault::Result;
 use crate::inits::{Inits, Known};
-use crate::write::{Current, Next, Policy};
 
 /// The video of a delivery stream.
 #[derive(Debug, Default)]

@@ -37,9 +37,11 @@ mod crash_tests;
 #[cfg(test)]
 mod fault_tests;
 mod film;
+mod policy;
 mod reel;
 
 pub(crate) use film::{Film, Shot};
+pub(crate) use policy::{KEY_FRAME_WAIT, Policy};
 pub(crate) use reel::{Hour, Reel};
 
 use clock::{Clock, Placed};

@@ -1,14 +1,8 @@
-//! Help for whoever follows a stream: waits between attempts, and what was before the place to begin.
-
-mod init;
-#[cfg(test)]
-pub(crate) mod stream;
+//! Waits between attempts, and for the end.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
-
-pub(crate) use init::find_init;
 
 /// The first wait after a failure; each further one is twice as long.
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);

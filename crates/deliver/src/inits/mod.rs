@@ -3,9 +3,13 @@
 //! The last one is kept because the stream's retention may delete it while a camera's session goes on:
 //! after a restart the fragments that follow must still be playable.
 
+mod find;
+
 use std::path::{Path, PathBuf};
 
 use afflux_media::{Init, InitId, Limits};
+
+pub(crate) use find::find_init;
 
 use crate::fault::{Fault, Result};
 use crate::fs::FileSystem;

@@ -1,35 +1,26 @@
 //! All delivery streams of a server: made, changed, paused, deleted, started and stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod inner;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use afflux_engine::{Engine, NewStream, StreamKind, delivery_stream, random, read_row};
+use afflux_engine::{Engine, delivery_stream, random, read_row};
 use afflux_types::{Clock, DeliveryName, Error, ErrorKind, Result, StreamName};
 use parking_lot::Mutex;
-use tokio::sync::{MutexGuard, watch};
-use tokio::task::JoinSet;
+
+use inner::Inner;
 
 use super::batch::Memory;
-use super::context::Context;
-use super::endpoint::Producer;
-use super::follow;
 use super::helpers::Helpers;
 use super::options::DeliveryOptions;
 use super::probe::BucketReport;
 use super::room::Room;
-use super::running::{DeliveryDescription, Kept, Running, Task};
+use super::running::{DeliveryDescription, Kept, Running};
 use super::settings::{DeliverySettings, DeliverySource};
-use super::spool::Spool;
 use super::state::State;
-use super::status::Status;
-use super::stores::Target;
-use super::tables::{self, Access};
-use super::transformer;
-use super::work::Plan;
-use crate::blocking::blocking;
-use crate::fs::{Disk, FileSystem, probe};
-use crate::source::EngineStream;
+use crate::fs::Disk;
 
 /// Where the engine keeps delivery streams, by name.
 const NAMESPACE: &str = "delivery";
@@ -39,21 +30,6 @@ const NAMESPACE: &str = "delivery";
 /// Runs on tokio: make it, and call it, inside a runtime with time enabled.
 #[derive(Clone)]
 pub struct Deliveries(Arc<Inner>);
-
-struct Inner {
-    engine: Engine,
-    clock: Clock,
-    fs: Arc<dyn FileSystem>,
-    options: DeliveryOptions,
-    memory: Memory,
-    room: Room,
-    helpers: Helpers,
-    /// They end with it.
-    probes: Mutex<JoinSet<()>>,
-    running: Mutex<BTreeMap<DeliveryName, Running>>,
-    /// Held while delivery streams are made, changed and deleted; true once none may be any more.
-    changes: tokio::sync::Mutex<bool>,
-}
 
 impl Deliveries {
     /// Starts the delivery streams that were made before.
@@ -342,166 +318,6 @@ impl Deliveries {
                 None => return,
             }
         }
-    }
-}
-
-impl Inner {
-    /// Begins a change, which is alone until what is returned is dropped.
-    async fn begin(&self) -> Result<MutexGuard<'_, bool>> {
-        let closed = self.changes.lock().await;
-        match *closed {
-            true => Err(Error::unavailable("the server is stopping")),
-            false => Ok(closed),
-        }
-    }
-
-    /// Checks that a table is there, and that it can be appended to: before others have to wait for the catalog.
-    async fn check_table(&self, settings: &DeliverySettings) -> Result<()> {
-        let Some(table) = &settings.table else {
-            return Ok(());
-        };
-        table.check()?;
-        let access = Access {
-            catalogs: self.options.catalogs.clone(),
-            stores: self.options.stores.clone(),
-            fs: Arc::clone(&self.fs),
-        };
-        tables::open(&access, table).await?;
-        Ok(())
-    }
-
-    /// Checks settings against what is there.
-    async fn check(&self, settings: &DeliverySettings) -> Result<()> {
-        if let DeliverySource::Stream { name, .. } = &settings.source
-            && let Ok(stream) = self.engine.describe_stream(&StreamName::new(name)?)
-            && stream.kind == StreamKind::Video
-        {
-            settings.check_video()?;
-        }
-        settings.check()?;
-        if let Some(transformer) = transformer::settings(settings) {
-            self.options.functions.find(&transformer.arn)?;
-        }
-        if let Some(receiver) = &settings.receiver {
-            self.options.check(receiver)?;
-        }
-        let backup = settings.backup.iter();
-        for objects in backup.chain([&settings.objects]) {
-            if let Target::Directory(directory) = self.options.stores.target(&objects.place)? {
-                let fs = Arc::clone(&self.fs);
-                blocking("look at a directory", move || probe(&*fs, &directory)).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the stream in which records wait that are put into a delivery stream, unless it is there.
-    async fn make_buffer(&self, name: &DeliveryName) -> Result<()> {
-        let new = NewStream::new(delivery_stream(name.as_str())?, StreamKind::Delivery);
-        match self.engine.deliveries().create_stream(new).await {
-            Err(error) if error.kind() != ErrorKind::InUse => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// Removes streams of records whose delivery stream is no more.
-    async fn remove_leftovers(&self, wanted: &BTreeSet<StreamName>) -> Result<()> {
-        let engine = self.engine.deliveries();
-        for stream in engine.list_streams(None, usize::MAX) {
-            if !wanted.contains(&stream.name) {
-                engine.delete_stream(&stream.name).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes what is kept of how far a delivery stream is.
-    async fn clear(&self, id: u64) -> Result<()> {
-        let spool = self.spool(id);
-        blocking("clear a spool", move || spool.clear()).await?;
-        State::forget(&self.engine.settings(), id).await
-    }
-
-    fn spool(&self, id: u64) -> Spool {
-        Spool::new(Arc::clone(&self.fs), &self.options.directory, id)
-    }
-
-    fn kept(&self, name: &DeliveryName) -> Result<Arc<Kept>> {
-        let running = self.running.lock();
-        let running = running.get(name).ok_or_else(|| missing(name))?;
-        Ok(Arc::clone(&running.kept))
-    }
-
-    /// Keeps what was changed, durably, and lets the delivery stream go on with it.
-    async fn change(&self, name: &DeliveryName, changed: Kept) -> Result<()> {
-        let changed = Arc::new(changed);
-        self.keep(name, Arc::clone(&changed)).await?;
-        // It stays in its place meanwhile: who puts records into it must find it.
-        let running = |running: &mut Running| running.task.take();
-        let task = self.running.lock().get_mut(name).and_then(running);
-        if let Some(task) = task {
-            task.end().await;
-        }
-        self.start(name.clone(), changed)
-    }
-
-    async fn keep(&self, name: &DeliveryName, changed: Arc<Kept>) -> Result<()> {
-        let settings = self.engine.settings();
-        settings
-            .put_row(NAMESPACE, name.as_str(), &*changed)
-            .await?;
-        if let Some(running) = self.running.lock().get_mut(name) {
-            running.kept = changed;
-        }
-        Ok(())
-    }
-
-    fn start(&self, name: DeliveryName, kept: Arc<Kept>) -> Result<()> {
-        let status = Arc::new(Status::default());
-        status.delivered(&State::load(&self.engine.settings(), kept.id)?);
-        let task = match kept.paused {
-            true => None,
-            false => Some(self.spawn(&name, &kept, &status)?),
-        };
-        let running = Running { kept, status, task };
-        self.running.lock().insert(name, running);
-        Ok(())
-    }
-
-    fn spawn(&self, name: &DeliveryName, kept: &Kept, status: &Arc<Status>) -> Result<Task> {
-        let (stop, stopped) = watch::channel(false);
-        let (engine, stream) = match &kept.settings.source {
-            DeliverySource::Direct => (self.engine.deliveries(), delivery_stream(name.as_str())?),
-            DeliverySource::Stream { name, .. } => (self.engine.clone(), StreamName::new(name)?),
-        };
-        let is_direct = kept.settings.source == DeliverySource::Direct;
-        let context = Context {
-            buffer: is_direct.then(|| (engine.clone(), stream.clone())),
-            source: EngineStream::new(engine, stream),
-            settings: self.engine.settings(),
-            fs: Arc::clone(&self.fs),
-            root: self.options.directory.clone(),
-            stores: self.options.stores.clone(),
-            functions: self.options.functions.clone(),
-            endpoints: self.options.endpoints.clone(),
-            kafka: Producer::new(kept.id, self.options.kafka.clone(), self.clock.clone()),
-            catalogs: self.options.catalogs.clone(),
-            owner: self.options.owner.clone(),
-            memory: self.memory.clone(),
-            room: self.room.clone(),
-            helpers: self.helpers.clone(),
-            clock: self.clock.clone(),
-            plan: Plan {
-                name: name.to_string(),
-                id: kept.id,
-                version: kept.version,
-                settings: kept.settings.clone(),
-            },
-            status: Arc::clone(status),
-            stop: stopped,
-        };
-        let handle = tokio::spawn(follow::run(Arc::new(context)));
-        Ok(Task { stop, handle })
     }
 }
 

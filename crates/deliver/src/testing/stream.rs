@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::script::Script;
 use crate::source::{Described, Feed, Happening, Lineage, Source};
-use crate::write::script::Script;
 
 /// Entries in one piece of the log.
 const ENTRIES: usize = 2;
