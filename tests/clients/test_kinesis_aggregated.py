@@ -1,5 +1,5 @@
 """Aggregated records of the Kinesis Producer Library, made by AWS's own package for them: they pass
-untouched, and `afflux tail` and archives take them apart."""
+untouched, and `afflux tail` and deliveries take them apart."""
 
 import hashlib
 import json
@@ -28,39 +28,41 @@ def tail(server, *arguments):
 
 
 def seen(line):
-    """What a line of `afflux tail` or of an archive says of its record."""
+    """What a line of `afflux tail` or of an envelope says of its record."""
     data = line["data"].encode() if "data" in line else line["data_base64"]
     return line["partition_key"], data, line.get("explicit_hash_key"), line.get("sub_sequence_number")
 
 
-def add(server, directory, file_bytes):
-    settings = ["--compression", "none", "--file-bytes", str(file_bytes), "--file-seconds", "1"]
-    server.afflux("archive", "add", "s", directory, *settings)
+def add(server, directory):
+    how = ["--interval", "1", "--envelope", "--manifest"]
+    server.afflux("delivery", "create", "lake", "--stream", "s", "--to", directory, *how)
 
 
-def archived(server, directory, records):
-    """The archive's lines once it has `records` of the stream, and its manifest is true."""
+def delivered(server, directory, records):
+    """The lines of all objects once they have `records` of the stream, and their manifests are true."""
 
     def count():
-        [status] = json.loads(server.afflux("archive", "list", "--output", "json"))
+        [status] = json.loads(server.afflux("delivery", "list", "--output", "json"))
         return status["records"]
 
-    eventually(lambda: count() >= records, f"{records} records are archived")
+    eventually(lambda: count() >= records, f"{records} records are delivered")
     assert count() == records
-    [manifest] = pathlib.Path(directory).glob("s/*/manifest.jsonl")
-    found = []
-    for listed in map(json.loads, manifest.read_text().splitlines()):
-        assert "gap" not in listed
-        if file := listed.get("file"):
-            content = (manifest.parent / file["path"]).read_bytes()
-            assert hashlib.md5(content).hexdigest() == file["md5"]
-            assert len(content) == file["bytes"] == file["uncompressed_bytes"]
+    found, position = [], 0
+    for path in sorted(pathlib.Path(directory).glob("_manifests/*/*.json")):
+        manifest = json.loads(path.read_text())
+        [shard] = manifest["shards"]
+        assert (shard["from_position"], shard["to_position"]) == (position, position + manifest["records"])
+        position = shard["to_position"]
+        numbers = set()
+        for listed in manifest["objects"]:
+            content = (directory / listed["key"]).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == listed["sha256"]
+            assert len(content) == listed["bytes"] == listed["uncompressed_bytes"]
             lines = [json.loads(line) for line in content.splitlines()]
-            assert len(lines) == file.get("lines", file["records"])
-            numbers = [line["sequence_number"] for line in lines]
-            assert len(set(numbers)) == file["records"]
-            assert (numbers[0], numbers[-1]) == (file["first_sequence_number"], file["last_sequence_number"])
+            assert (listed["holds"], listed["records"]) == ("envelopes", len(lines))
+            numbers |= {line["sequence_number"] for line in lines}
             found += lines
+        assert len(numbers) == manifest["records"]
     return found
 
 
@@ -93,18 +95,18 @@ def test_aggregates_pass_untouched_and_are_taken_apart(own_server, tmp_path):
     text = ["tail", "s", "--from", "trim-horizon", "--no-follow", "--limit", "4"]
     assert own_server.afflux(*text) == b"before\none\ntwo\n\n\n"
 
-    directory = tmp_path / "archive"
+    directory = tmp_path / "lake"
     directory.mkdir()
-    add(own_server, directory, 1 << 20)
-    found = [seen(line) for line in archived(own_server, directory, len(put))]
+    add(own_server, directory)
+    found = [seen(line) for line in delivered(own_server, directory, len(put))]
     assert found == [seen(line) for line in lines]
 
 
-def test_archived_parts_survive_kills_exactly_once(own_server, tmp_path):
+def test_delivered_parts_survive_kills_exactly_once(own_server, tmp_path):
     own_server.client().create_stream(StreamName="s", ShardCount=1)
-    directory = tmp_path / "archive"
+    directory = tmp_path / "lake"
     directory.mkdir()
-    add(own_server, directory, 2_000)
+    add(own_server, directory)
     expected = []
     for number in range(ROUNDS * 10):
         parts = [(f"k{number}", f"{number}/{place}/{'x' * 300}".encode(), None) for place in range(1 + number % 5)]
@@ -112,5 +114,5 @@ def test_archived_parts_survive_kills_exactly_once(own_server, tmp_path):
         expected += [(key, data, None, place) for place, (key, data, _) in enumerate(parts)]
         if number % 10 == 9:
             own_server.restart()
-    found = [seen(line) for line in archived(own_server, directory, ROUNDS * 10)]
+    found = [seen(line) for line in delivered(own_server, directory, ROUNDS * 10)]
     assert found == expected

@@ -5,7 +5,8 @@
 //!  engine ──one reader a shard──► follow ──blocking threads──► work ──► batch ──► spool
 //!                                   │ └─► transformer ──► HTTP          groups     files, intent
 //!  Deliveries ── create, update,    └── publish ──► directory, bucket,  ──► state: places, totals
-//!                pause, delete                     endpoint, cluster
+//!                pause, delete                     endpoint, cluster,
+//!                                                  topic, table
 //! ```
 //!
 //! # Exactly once
@@ -20,6 +21,9 @@
 //!
 //! A part that is converted to a Parquet file is so when its batch ends, and what cannot be converted joins the
 //! batch as records that failed: both are files of the spool before the intent.
+//!
+//! With manifests one more object of the batch says what it brought, for whoever wants to prove that nothing is
+//! missing without asking the server: see [`manifest`].
 //!
 //! What goes to a table of Apache Iceberg is files of the intent and one commit behind them: see [`tables`].
 //!

@@ -317,7 +317,8 @@ impl Part {
         match self {
             Self::Text(text) => text.chars().count(),
             Self::Time(pattern) => pattern.chars_max(),
-            Self::ErrorOutput => ErrorOutput::FormatConversion.as_str().len(),
+            // The longest of them.
+            Self::ErrorOutput => ErrorOutput::OpenSearch.as_str().len(),
             Self::Random => 11,
             Self::Query(_) | Self::Transformer(_) => 0,
         }
