@@ -80,6 +80,10 @@ impl Files {
         match scheme {
             "s3" | "s3a" | "s3n" => {
                 let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+                // A bucket may be a directory here.
+                if key.split('/').any(|part| matches!(part, "." | "..")) {
+                    return Err(outside("it leads out of its bucket"));
+                }
                 let place = Place::Bucket(bucket.to_owned());
                 let found = inner.access.stores.target(&place);
                 found.map_err(|error| outside(error.message()))?;

@@ -73,6 +73,7 @@ fn a_location_is_in_a_bucket_of_the_configuration_or_below_the_directory_of_its_
         ),
         ("file:///data/other/orders", "not below /data/tables"),
         ("/data/tables/../other", "not below /data/tables"),
+        ("s3://lake/../other", "it leads out of its bucket"),
         ("data/tables/orders", "not below /data/tables"),
         ("gs://lake/orders", "only s3 and file are known"),
         ("", "not below /data/tables"),
