@@ -46,7 +46,7 @@ async fn append_files<S: Source>(context: &Context<S>, number: u64, append: &App
     persist(context, &append.table.full_name(), append_once).await
 }
 
-/// Publishes every object of a complete batch, then the playlists that name them, and notes that.
+/// Publishes every object of a complete batch, then what names them and its requests, and notes that.
 pub(super) async fn publish_batch<S: Source>(
     context: &Arc<Context<S>>,
     spool: &Spool,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use afflux_types::{Error, Result};
@@ -22,7 +22,7 @@ use super::stores::{Store, Stores, Target};
 use super::video::Hour;
 use crate::blocking::blocking;
 use crate::fault::{self, Fault};
-use crate::fs::FileSystem;
+use crate::fs::{FileSystem, leads_below};
 
 /// Bytes of two files that are compared at once.
 const CHUNK_BYTES: u64 = 256 << 10;
@@ -98,10 +98,7 @@ pub(crate) fn sync(fs: &dyn FileSystem, directories: &BTreeSet<PathBuf>) -> faul
 pub(crate) fn place(spool: &Spool, root: &Path, object: &Planned) -> fault::Result<PathBuf> {
     let (fs, from) = (&*spool.fs, spool.path(&object.file));
     let key = Path::new(&object.key);
-    if !key
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)))
-    {
+    if !leads_below(key) {
         // Prefixes and partition keys are checked long before: this would be somebody else's directory.
         let reason = format!("{:?} leads out of {}", object.key, root.display());
         return Err(Fault::Name { reason });

@@ -369,12 +369,10 @@ fn planned(
 ) -> Planned {
     Planned {
         holding,
-        place: form.place.clone(),
-        key,
         file,
-        bytes,
         encoding: form.compression.content_encoding().map(str::to_owned),
         request,
+        ..Planned::plain(form.place.clone(), key, bytes)
     }
 }
 
@@ -390,11 +388,7 @@ fn write_text(
     let Written { file, bytes, .. } = spool.object(index, form, (None, text.as_bytes()))?;
     Ok(Planned {
         holding,
-        place,
-        key,
         file,
-        bytes,
-        encoding: None,
-        request: None,
+        ..Planned::plain(place, key, bytes)
     })
 }

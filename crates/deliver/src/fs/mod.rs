@@ -10,7 +10,7 @@ pub(crate) mod sim;
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Component, Path};
 
 pub(crate) use disk::Disk;
 
@@ -56,6 +56,12 @@ pub(crate) trait FileSystem: Send + Sync + fmt::Debug {
 pub(crate) trait OutFile: Write + Send {
     /// Makes the bytes written so far, and the length, durable.
     fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Whether a path leads nowhere but below whatever it is put behind.
+pub(crate) fn leads_below(path: &Path) -> bool {
+    path.components()
+        .all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Makes `relative` below the existing `root`, and every name on the way durable.

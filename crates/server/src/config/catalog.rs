@@ -1,13 +1,13 @@
 //! The catalogs of a configuration file: to whose tables delivery streams may append.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use afflux_deliver::{CatalogLogin, CatalogSettings};
-use afflux_types::{Error, Result};
+use afflux_types::Result;
 use serde::Deserialize;
 
 use super::credential::{Secret, read_secret};
+use super::timeout::timeout;
 
 const TIMEOUT_SECONDS_MAX: u64 = 300;
 
@@ -47,31 +47,25 @@ impl Catalog {
     /// `Invalid` if the timeout is out of its bounds, if there is a client without a secret, or the secret cannot be
     /// read.
     pub(crate) fn settings(&self) -> Result<CatalogSettings> {
-        let (name, seconds) = (&self.name, self.timeout_seconds);
-        if !(1..=TIMEOUT_SECONDS_MAX).contains(&seconds) {
-            return Err(Error::invalid(format!(
-                "timeout_seconds of catalog {name:?} is {seconds}; allowed are 1 to \
-                 {TIMEOUT_SECONDS_MAX}"
-            )));
-        }
+        let what = format!("catalog {:?}", self.name);
+        let timeout = timeout(&what, self.timeout_seconds, TIMEOUT_SECONDS_MAX)?;
         Ok(CatalogSettings {
-            name: name.clone(),
+            name: self.name.clone(),
             uri: self.uri.clone(),
             warehouse: self.warehouse.clone(),
-            login: self.login()?,
+            login: self.login(&what)?,
             directory: self.directory.clone(),
-            timeout: Duration::from_secs(seconds),
+            timeout,
         })
     }
 
-    fn login(&self) -> Result<CatalogLogin> {
+    fn login(&self, what: &str) -> Result<CatalogLogin> {
         let (secret, file, variable) = (&self.secret, &self.secret_file, &self.secret_env);
         let has_secret = secret.is_some() || file.is_some() || variable.is_some();
         if self.client_id.is_none() && !has_secret {
             return Ok(CatalogLogin::None);
         }
-        let what = format!("catalog {:?}", self.name);
-        let secret = read_secret(&what, secret.as_ref(), file.as_deref(), variable.as_deref())?;
+        let secret = read_secret(what, secret.as_ref(), file.as_deref(), variable.as_deref())?;
         Ok(match &self.client_id {
             None => CatalogLogin::Token(secret.expose().to_owned()),
             Some(client) => CatalogLogin::Credential {

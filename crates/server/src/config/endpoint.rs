@@ -1,13 +1,13 @@
 //! The HTTP endpoints of a configuration file: where delivery streams may send requests.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use afflux_deliver::AllowedEndpoint;
-use afflux_types::{Error, Result};
+use afflux_types::Result;
 use serde::Deserialize;
 
 use super::credential::{Secret, read_login};
+use super::timeout::timeout;
 
 const TIMEOUT_SECONDS_MAX: u64 = 900;
 
@@ -37,18 +37,13 @@ impl Endpoint {
     /// `Invalid` if the timeout is out of its bounds, or there is a name without a password, a password without a
     /// name, or one that cannot be read.
     pub(crate) fn settings(&self) -> Result<AllowedEndpoint> {
-        let (url, seconds) = (&self.url, self.timeout_seconds);
-        if !(1..=TIMEOUT_SECONDS_MAX).contains(&seconds) {
-            return Err(Error::invalid(format!(
-                "timeout_seconds of endpoint {url:?} is {seconds}; allowed are 1 to \
-                 {TIMEOUT_SECONDS_MAX}"
-            )));
-        }
+        let what = format!("endpoint {:?}", self.url);
+        let timeout = timeout(&what, self.timeout_seconds, TIMEOUT_SECONDS_MAX)?;
         Ok(AllowedEndpoint {
-            url: url.clone(),
-            timeout: Duration::from_secs(seconds),
+            url: self.url.clone(),
+            timeout,
             login: read_login(
-                &format!("endpoint {url:?}"),
+                &what,
                 self.username.as_deref(),
                 self.secret.as_ref(),
                 self.secret_file.as_deref(),

@@ -1,13 +1,13 @@
 //! The functions of a configuration file: what delivery streams may have their records changed by.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use afflux_deliver::FunctionSettings;
-use afflux_types::{Error, Result};
+use afflux_types::Result;
 use serde::Deserialize;
 
 use super::credential::{Secret, read_secret};
+use super::timeout::timeout;
 
 /// The longest that a call may take: what Firehose waits for Lambda.
 const TIMEOUT_SECONDS_MAX: u64 = 300;
@@ -37,28 +37,22 @@ impl Function {
     /// # Errors
     /// `Invalid` if the timeout is out of its bounds, or the secret cannot be read.
     pub(crate) fn settings(&self) -> Result<FunctionSettings> {
-        let (name, seconds) = (&self.name, self.timeout_seconds);
-        if !(1..=TIMEOUT_SECONDS_MAX).contains(&seconds) {
-            return Err(Error::invalid(format!(
-                "timeout_seconds of function {name:?} is {seconds}; allowed are 1 to \
-                 {TIMEOUT_SECONDS_MAX}"
-            )));
-        }
+        let what = format!("function {:?}", self.name);
+        let timeout = timeout(&what, self.timeout_seconds, TIMEOUT_SECONDS_MAX)?;
         Ok(FunctionSettings {
-            name: name.clone(),
+            name: self.name.clone(),
             url: self.url.clone(),
-            token: self.token()?,
-            timeout: Duration::from_secs(seconds),
+            token: self.token(&what)?,
+            timeout,
         })
     }
 
-    fn token(&self) -> Result<String> {
+    fn token(&self, what: &str) -> Result<String> {
         let (secret, file, variable) = (&self.secret, &self.secret_file, &self.secret_env);
         if secret.is_none() && file.is_none() && variable.is_none() {
             return Ok(String::new());
         }
-        let what = format!("function {:?}", self.name);
-        let secret = read_secret(&what, secret.as_ref(), file.as_deref(), variable.as_deref())?;
+        let secret = read_secret(what, secret.as_ref(), file.as_deref(), variable.as_deref())?;
         Ok(secret.expose().to_owned())
     }
 }

@@ -1,13 +1,13 @@
 //! The Kafka clusters of a configuration file: where delivery streams may send messages.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use afflux_deliver::KafkaCluster;
 use afflux_types::{Error, Result};
 use serde::Deserialize;
 
 use super::credential::{Secret, read_login};
+use super::timeout::timeout;
 
 const TIMEOUT_SECONDS_MAX: u64 = 900;
 /// The least that librdkafka takes, and more than any record of a stream.
@@ -44,27 +44,25 @@ impl Kafka {
     /// `Invalid` if a number is out of its bounds, or there is a name without a password, a password without a
     /// name, or one that cannot be read.
     pub(crate) fn settings(&self) -> Result<KafkaCluster> {
-        let (name, seconds, bytes) = (&self.name, self.timeout_seconds, self.message_bytes_max);
-        if !(1..=TIMEOUT_SECONDS_MAX).contains(&seconds) {
-            return Err(Error::invalid(format!(
-                "timeout_seconds of Kafka cluster {name:?} is {seconds}; allowed are 1 to \
-                 {TIMEOUT_SECONDS_MAX}"
-            )));
-        }
+        let (what, bytes) = (
+            format!("Kafka cluster {:?}", self.name),
+            self.message_bytes_max,
+        );
+        let timeout = timeout(&what, self.timeout_seconds, TIMEOUT_SECONDS_MAX)?;
         if !MESSAGE_BYTES.contains(&bytes) {
             return Err(Error::invalid(format!(
-                "message_bytes_max of Kafka cluster {name:?} is {bytes}; allowed are {} to {}",
+                "message_bytes_max of {what} is {bytes}; allowed are {} to {}",
                 MESSAGE_BYTES.start(),
                 MESSAGE_BYTES.end()
             )));
         }
         Ok(KafkaCluster {
-            name: name.clone(),
+            name: self.name.clone(),
             brokers: self.brokers.clone(),
-            timeout: Duration::from_secs(seconds),
+            timeout,
             message_bytes_max: bytes,
             login: read_login(
-                &format!("Kafka cluster {name:?}"),
+                &what,
                 self.username.as_deref(),
                 self.secret.as_ref(),
                 self.secret_file.as_deref(),

@@ -14,6 +14,7 @@ mod kafka;
 mod keys;
 mod role;
 mod table;
+mod timeout;
 mod token;
 
 use std::fmt::Write as _;

@@ -341,7 +341,6 @@ mod tests {
     use crate::delivery::endpoint::{AllowedEndpoint, EndpointSettings, KafkaClusters};
     use crate::delivery::frames::frame;
     use crate::delivery::settings::Place;
-    use crate::delivery::spool::Holding;
     use crate::delivery::state::{DeliveryTotals, Places};
     use crate::fs::sim::SimFs;
 
@@ -380,13 +379,8 @@ mod tests {
         let receiver = Receiver::Http(EndpointSettings::new(URL.into()));
         let request = Request::new([0; 16], ServerTime::default(), receiver, Compression::None);
         let object = Planned {
-            holding: Holding::Records,
-            place: Place::Directory(DATA.into()),
-            key: "key".into(),
             file,
-            bytes,
-            encoding: None,
-            request: None,
+            ..Planned::plain(Place::Directory(DATA.into()), "key".into(), bytes)
         };
         let intent = Intent {
             batch: 1,

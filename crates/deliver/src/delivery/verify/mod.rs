@@ -7,7 +7,7 @@ mod records;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::Read as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use afflux_types::{Position, Result as PublicResult, ShardId};
@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::manifest::{DIRECTORY, EXTENSION, Listed, Manifest, ShardRange, VERSION};
 use super::output::hex;
 use crate::fault::{Fault, Result};
-use crate::fs::{Disk, FileSystem};
+use crate::fs::{Disk, FileSystem, leads_below};
 use crate::seal::unseal;
 
 pub use records::{DeliveredRecord, Records};
@@ -150,10 +150,7 @@ fn read(fs: &dyn FileSystem, directory: &Path, path: &Path) -> Result<Manifest> 
 /// The file of an object that a manifest lists.
 fn object_path(directory: &Path, object: &Listed) -> Result<PathBuf> {
     let key = Path::new(&object.key);
-    match key
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)))
-    {
+    match leads_below(key) {
         true => Ok(directory.join(key)),
         false => Err(Fault::File {
             path: key.to_owned(),

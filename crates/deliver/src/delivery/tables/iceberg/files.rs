@@ -11,7 +11,7 @@
 //! - Metadata that is larger than [`BYTES_MAX`] is refused, not read.
 
 use std::io::{Read as _, Write as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::iceberg::ErrorKind;
@@ -33,7 +33,7 @@ use crate::delivery::spool::Planned;
 use crate::delivery::stores::{Store, Target};
 use crate::delivery::tables::Access;
 use crate::fault::{self, Fault};
-use crate::fs::{FileSystem, make_dirs};
+use crate::fs::{FileSystem, leads_below, make_dirs};
 
 /// Bytes of a list of manifests, or of a manifest: of one with hundreds of thousands of files.
 const BYTES_MAX: u64 = 64 << 20;
@@ -93,13 +93,8 @@ impl Files {
                 let Some(directory) = &inner.directory else {
                     return Err(outside("its catalog has no directory in the configuration"));
                 };
-                let below = Path::new(path)
-                    .strip_prefix(directory)
-                    .ok()
-                    .filter(|below| {
-                        let mut parts = below.components();
-                        parts.all(|part| matches!(part, Component::Normal(_)))
-                    });
+                let below = Path::new(path).strip_prefix(directory).ok();
+                let below = below.filter(|below| leads_below(below));
                 let key = below.and_then(Path::to_str).ok_or_else(|| {
                     let directory = directory.display();
                     outside(&format!(
